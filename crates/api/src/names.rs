@@ -1,0 +1,128 @@
+//! Well-known names: labels, annotations, taints, headers and object names (contract sections 2.1 to 2.7).
+
+/// Where hub and agent live.
+pub const SYSTEM_NAMESPACE: &str = "clusternet-system";
+/// The agent's Lease; its UID is the cluster id.
+pub const AGENT_LEASE: &str = "clusternet-agent";
+/// The Secret in the child that holds its credential for the parent, and the agent's private key.
+pub const PARENT_SECRET: &str = "parent-cluster";
+/// The child's ServiceAccount in its dedicated namespace. A fixed name, so that a shipped role can name it.
+pub const CHILD_SERVICE_ACCOUNT: &str = "clusternet-managedcluster";
+/// The shipped ClusterRole bound for the child in its dedicated namespace; the RoleBinding has the same name.
+pub const CHILD_ROLE: &str = "clusternet-managedcluster-role";
+/// The shipped ClusterRole the hub binds for itself in every dedicated namespace; the RoleBinding has the same name.
+pub const HUB_NAMESPACE_ROLE: &str = "clusterway:hub:namespace";
+/// The hub's ServiceAccount in the parent.
+pub const HUB_SERVICE_ACCOUNT: &str = "clusternet-hub";
+/// The user whom everybody may impersonate on the way to a child (contract 2.5).
+pub const PROXY_USER: &str = "clusternet";
+/// The group of bootstrap tokens that may register clusters.
+pub const BOOTSTRAP_GROUP: &str = "system:bootstrappers:clusternet:register-cluster-token";
+
+/// The name of the registration request, ClusterRole and ClusterRoleBinding of a cluster.
+pub fn of_cluster(cluster_id: &str) -> String {
+    format!("clusternet-{cluster_id}")
+}
+
+/// Label keys and values.
+pub mod labels {
+    /// The child's id, on everything that belongs to it.
+    pub const CLUSTER_ID: &str = "clusters.clusternet.io/cluster-id";
+    /// The child's name.
+    pub const CLUSTER_NAME: &str = "clusters.clusternet.io/cluster-name";
+    /// Who made the registration request.
+    pub const REGISTERED_BY: &str = "clusters.clusternet.io/registered-by";
+    /// Marks generated RBAC objects and Secrets.
+    pub const BOOTSTRAPPING: &str = "clusters.clusternet.io/bootstrapping";
+    /// Value of [`BOOTSTRAPPING`] on generated RBAC objects.
+    pub const RBAC_DEFAULTS: &str = "rbac-defaults";
+    /// Value of [`BOOTSTRAPPING`] on generated Secrets.
+    pub const CREDENTIALS_AUTO: &str = "credentials-auto";
+    /// Which program made the object.
+    pub const CREATED_BY: &str = "clusternet.io/created-by";
+    /// Value of [`CREATED_BY`] on namespaces, ManagedClusters and ServiceAccounts of children.
+    pub const AGENT: &str = "clusternet-agent";
+    /// Value of [`CREATED_BY`] on generated RBAC objects.
+    pub const CONTROLLER_MANAGER: &str = "clusternet-controller-manager";
+    /// Keys with this prefix are aggregated from the child's nodes.
+    pub const NODE_PREFIX: &str = "node.clusternet.io/";
+    /// Keys with this prefix an agent may set freely.
+    pub const AGENT_PREFIX: &str = "agent.clusterway.io/";
+    /// Keys with this prefix are the hub's; never taken from a request.
+    pub const RESERVED_PREFIX: &str = "clusters.clusternet.io/";
+}
+
+/// Annotation keys.
+pub mod annotations {
+    /// `"true"`: the object is kept as generated; anything else: it is left alone.
+    pub const AUTOUPDATE: &str = "clusternet.io/autoupdate";
+    /// On a request: the agent's X25519 public key, base64.
+    pub const PUBLIC_KEY: &str = "clusterway.io/public-key";
+    /// On a request: the user name that made it; admission holds it to the truth.
+    pub const REQUESTER: &str = "clusterway.io/requester";
+    /// On a ManagedCluster: the first approved public key of its cluster id. Written once by the hub.
+    pub const PINNED_KEY: &str = "clusterway.io/pinned-key";
+    /// On the agent's Lease: replaces the Lease's UID as the cluster id.
+    pub const LEGACY_CLUSTER_ID: &str = "legacy-cluster-id";
+}
+
+/// Taints of ManagedClusters (contract 2.3).
+pub mod taints {
+    /// The cluster is not ready, or does not report.
+    pub const UNSCHEDULABLE: &str = "clusters.clusternet.io/unschedulable";
+    /// The cluster is not initialised yet.
+    pub const INITIALIZATION: &str = "clusters.clusternet.io/initialization";
+}
+
+/// Condition types and reasons (contract 3.6, 5.3).
+pub mod conditions {
+    /// Whether the cluster is ready.
+    pub const READY: &str = "Ready";
+    /// Whether the cluster is initialised.
+    pub const CLUSTER_INIT: &str = "ClusterInit";
+    /// Whether a registration request is approved.
+    pub const APPROVED: &str = "Approved";
+    /// Ready: the API server is healthy.
+    pub const MANAGED_CLUSTER_READY: &str = "ManagedClusterReady";
+    /// Ready: the API server is not healthy.
+    pub const MANAGED_CLUSTER_NOT_READY: &str = "ManagedClusterNotReady";
+    /// Ready: the agent has never reported.
+    pub const STATUS_NEVER_UPDATED: &str = "ClusterStatusNeverUpdated";
+    /// Ready: the agent has stopped reporting.
+    pub const STATUS_UNKNOWN: &str = "ClusterStatusUnknown";
+    /// ClusterInit: no initialisation is asked for.
+    pub const CLUSTER_INIT_DISABLED: &str = "ClusterInitDisabled";
+}
+
+/// Header names, lower case as on the wire of HTTP/2.
+pub mod headers {
+    /// The caller's credential for the child, in the form of an `Authorization` header's value.
+    pub const CHILD_AUTHORIZATION: &str = "clusterway-child-authorization";
+    /// Impersonation inside the child: user.
+    pub const CHILD_IMPERSONATE_USER: &str = "clusterway-child-impersonate-user";
+    /// Impersonation inside the child: uid.
+    pub const CHILD_IMPERSONATE_UID: &str = "clusterway-child-impersonate-uid";
+    /// Impersonation inside the child: group, repeated.
+    pub const CHILD_IMPERSONATE_GROUP: &str = "clusterway-child-impersonate-group";
+    /// The parent's audit id of a request.
+    pub const AUDIT_ID: &str = "audit-id";
+}
+
+/// Extra keys of a caller's identity that speak of the child (contract 2.5). They hold credentials: they never
+/// appear in a review, a cache key or a log.
+pub mod extras {
+    /// Every such key begins with this, in lower case.
+    pub const PREFIX: &str = "clusternet-";
+    /// A bearer token valid in the child.
+    pub const TOKEN: &str = "clusternet-token";
+    /// Base64 of a client certificate (PEM) for the child.
+    pub const CERTIFICATE: &str = "clusternet-certificate";
+    /// Base64 of its private key (PEM).
+    pub const PRIVATE_KEY: &str = "clusternet-privatekey";
+    /// Impersonation inside the child.
+    pub const IMPERSONATE_USER: &str = "clusternet-impersonate-user";
+    /// Impersonation inside the child.
+    pub const IMPERSONATE_UID: &str = "clusternet-impersonate-uid";
+    /// Impersonation inside the child.
+    pub const IMPERSONATE_GROUP: &str = "clusternet-impersonate-group";
+}

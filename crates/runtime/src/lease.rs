@@ -1,0 +1,174 @@
+//! Leader election on a `coordination.k8s.io/v1` Lease.
+//!
+//! Leadership here means "usually one": it saves work and keeps logs readable. What must never happen twice is
+//! guarded by resourceVersions and by the epoch ([`Leadership::epoch`]), which rises with every change of holder.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use crate::Tasks;
+
+/// Which Lease, who we are, and how fast to react.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub name: String,
+    /// Our identity, unique per process: `<hostname>_<uuid>`.
+    pub identity: String,
+    /// How long a holder that stopped renewing keeps the Lease.
+    pub duration: Duration,
+    /// How long the holder tries to renew before it steps down by itself; below `duration`.
+    pub renew_deadline: Duration,
+    /// Time between attempts.
+    pub retry_period: Duration,
+}
+
+/// What we know of our leadership.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// Whether we hold the Lease.
+    pub held: bool,
+    /// `leaseTransitions` while held: higher than that of every holder before us.
+    pub epoch: u64,
+}
+
+/// A fresh identity for this process: host name and a random part.
+pub fn identity() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| host.trim().to_owned());
+    format!("{host}_{}", uuid::Uuid::new_v4())
+}
+
+/// Stands for election until the group ends, then releases the Lease. The receiver always shows the current state.
+pub fn elect(tasks: &Tasks, client: Client, options: Options) -> watch::Receiver<Leadership> {
+    let (sender, receiver) = watch::channel(Leadership::default());
+    let token = tasks.token();
+    let name = format!("lease {}/{}", options.namespace, options.name);
+    let elector = Elector { leases: Api::namespaced(client, &options.namespace), options, sender };
+    tasks.spawn_draining(name, async move {
+        tokio::select! {
+            () = token.cancelled() => {}
+            () = elector.run() => {}
+        }
+        elector.release().await;
+    });
+    receiver
+}
+
+struct Elector {
+    leases: Api<Lease>,
+    options: Options,
+    sender: watch::Sender<Leadership>,
+}
+
+impl Elector {
+    async fn run(&self) {
+        let mut renewed = tokio::time::Instant::now();
+        // What we last saw of a foreign holder, and when on our own clock: clocks of two machines never meet.
+        let mut seen: Option<(String, tokio::time::Instant)> = None;
+        loop {
+            match self.attempt(&mut seen).await {
+                Ok(leadership) => {
+                    if leadership.held {
+                        renewed = tokio::time::Instant::now();
+                    }
+                    self.publish(leadership);
+                }
+                Err(error) => debug!(%error, "lease attempt failed"),
+            }
+            if self.sender.borrow().held && renewed.elapsed() > self.options.renew_deadline {
+                warn!(lease = %self.options.name, "lease could not be renewed in time, stepping down");
+                self.publish(Leadership::default());
+            }
+            tokio::time::sleep(self.options.retry_period).await;
+        }
+    }
+
+    fn publish(&self, leadership: Leadership) {
+        self.sender.send_if_modified(|current| {
+            let changed = *current != leadership;
+            if changed {
+                info!(lease = %self.options.name, held = leadership.held, epoch = leadership.epoch, "leadership changed");
+                *current = leadership;
+            }
+            changed
+        });
+    }
+
+    /// One round: create, renew or take over the Lease, or see that somebody else holds it.
+    async fn attempt(&self, seen: &mut Option<(String, tokio::time::Instant)>) -> kube::Result<Leadership> {
+        let Some(current) = self.leases.get_opt(&self.options.name).await? else {
+            let lease = Lease {
+                metadata: ObjectMeta { name: Some(self.options.name.clone()), ..ObjectMeta::default() },
+                spec: Some(self.spec(&LeaseSpec::default(), 1)),
+            };
+            self.leases.create(&PostParams::default(), &lease).await?;
+            return Ok(Leadership { held: true, epoch: 1 });
+        };
+        let version = current.metadata.resource_version.clone().unwrap_or_default();
+        let spec = current.spec.clone().unwrap_or_default();
+        let holder = spec.holder_identity.clone().unwrap_or_default();
+        let transitions = spec.lease_transitions.unwrap_or_default();
+        let ours = holder == self.options.identity;
+        if !ours && !holder.is_empty() {
+            let since = match seen {
+                Some((at, since)) if *at == version => *since,
+                _ => seen.insert((version.clone(), tokio::time::Instant::now())).1,
+            };
+            let duration = Duration::from_secs(spec.lease_duration_seconds.unwrap_or(15).max(1) as u64);
+            if since.elapsed() < duration {
+                return Ok(Leadership::default());
+            }
+        }
+        let transitions = if ours { transitions } else { transitions.saturating_add(1) };
+        let mut next = current;
+        next.spec = Some(self.spec(&spec, transitions));
+        // The resourceVersion inside makes this fail if anybody else was faster.
+        self.leases.replace(&self.options.name, &PostParams::default(), &next).await?;
+        Ok(Leadership { held: true, epoch: transitions.max(0) as u64 })
+    }
+
+    fn spec(&self, before: &LeaseSpec, transitions: i32) -> LeaseSpec {
+        let now = MicroTime(Timestamp::now());
+        let ours = before.holder_identity.as_deref() == Some(self.options.identity.as_str());
+        LeaseSpec {
+            holder_identity: Some(self.options.identity.clone()),
+            lease_duration_seconds: Some(self.options.duration.as_secs() as i32),
+            acquire_time: if ours { before.acquire_time.clone() } else { Some(now.clone()) },
+            renew_time: Some(now),
+            lease_transitions: Some(transitions),
+            ..LeaseSpec::default()
+        }
+    }
+
+    /// Gives the Lease up, so that the next holder need not wait for it to expire.
+    async fn release(&self) {
+        if !self.sender.borrow().held {
+            return;
+        }
+        self.publish(Leadership::default());
+        let patch = serde_json::json!([
+            { "op": "test", "path": "/spec/holderIdentity", "value": self.options.identity },
+            { "op": "replace", "path": "/spec/holderIdentity", "value": "" },
+        ]);
+        let Ok(patch) = serde_json::from_value(patch) else { return };
+        let (params, patch) = (PatchParams::default(), Patch::<()>::Json(patch));
+        let released = self.leases.patch(&self.options.name, &params, &patch);
+        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(2), released).await {
+            debug!(%error, "lease could not be released, it will expire");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What every long-running program needs, once.
+//!
+//! * [`Tasks`]: every task has a name, an owner and an end.
+//! * [`Backoff`]: how long to wait after the n-th failure, spread at random.
+//! * [`lease`]: leader election on `coordination.k8s.io` Leases.
+//! * [`logging`], [`metrics`], [`tls`]: set up once in `main`, handed down from there.
+//!
+//! Deliberately absent: global state (nothing here is reachable without being passed), and any knowledge of
+//! Clusterway's kinds.
+
+mod backoff;
+pub mod lease;
+pub mod logging;
+pub mod metrics;
+mod tasks;
+pub mod tls;
+
+pub use backoff::Backoff;
+pub use tasks::{OnError, Tasks};
+pub use tokio_util::sync::CancellationToken;

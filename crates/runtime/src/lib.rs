@@ -9,6 +9,7 @@
 //! Clusterway's kinds.
 
 mod backoff;
+mod gates;
 pub mod lease;
 pub mod logging;
 pub mod metrics;
@@ -16,5 +17,6 @@ mod tasks;
 pub mod tls;
 
 pub use backoff::Backoff;
+pub use gates::FeatureGates;
 pub use tasks::{OnError, Tasks};
 pub use tokio_util::sync::CancellationToken;

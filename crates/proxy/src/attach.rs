@@ -27,7 +27,8 @@ pub(crate) async fn serve(
             "A tunnel is a WebSocket: the request needs Connection: Upgrade, Upgrade: websocket, version 13 and a key.",
         ));
     };
-    let hello = Hello::try_from(request.headers()).map_err(|error| Status::bad_request(sentence(&error.to_string())))?;
+    let hello = Hello::try_from(request.headers())
+        .map_err(|error| Status::bad_request(sentence(&error.to_string())))?;
     let ticket = inner.registry.admit(cluster, &hello).map_err(|refused| {
         warn!(%cluster, instance = %hello.instance, epoch = hello.epoch, reason = %refused, "tunnel refused");
         Status::conflict(sentence(&refused.to_string()))
@@ -38,7 +39,9 @@ pub(crate) async fn serve(
     inner.tasks.spawn(format!("tunnel handshake {cluster}"), async move {
         match upgrade.await {
             Ok(connection) => registry.serve(ticket, TokioIo::new(connection)),
-            Err(error) => warn!(cluster = %name, %error, "the connection of a tunnel was lost during its handshake"),
+            Err(error) => {
+                warn!(cluster = %name, %error, "the connection of a tunnel was lost during its handshake")
+            }
         }
     });
     info!(%cluster, instance = %hello.instance, epoch = hello.epoch, agent = %hello.agent_version, "tunnel accepted");
@@ -58,7 +61,8 @@ fn belongs(inner: &Inner, context: &Context, cluster: &str) -> Result<(), Status
     let directory = inner.reach.directory();
     let Some(registered) = directory.get(cluster) else {
         if !directory.is_complete() {
-            return Err(Status::unavailable("The hub has just started and does not know the clusters yet.").retry_after(1));
+            return Err(Status::unavailable("The hub has just started and does not know the clusters yet.")
+                .retry_after(1));
         }
         return Err(Status::bad_request(format!("No cluster with id {cluster:?} is registered.")));
     };

@@ -35,8 +35,16 @@ impl VisitMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let this = Self::default();
         metrics.register(|registry| {
-            registry.register("clusterway_visit_requests", "Visits to children by verb and status code", this.requests.clone());
-            registry.register("clusterway_visit_bytes", "Bytes sent to callers of visits", this.bytes.clone());
+            registry.register(
+                "clusterway_visit_requests",
+                "Visits to children by verb and status code",
+                this.requests.clone(),
+            );
+            registry.register(
+                "clusterway_visit_bytes",
+                "Bytes sent to callers of visits",
+                this.bytes.clone(),
+            );
             registry.register("clusterway_visit_open", "Visits being served now", this.open.clone());
         });
         this
@@ -138,4 +146,3 @@ impl HttpBody for Followed {
         self.inner.size_hint()
     }
 }
-

@@ -68,7 +68,9 @@ fn single<'a>(request: &'a HeaderMap, name: &'static str) -> Result<Option<&'a s
     }
     first
         .map(|value| {
-            value.to_str().map_err(|_| Status::bad_request(format!("The header {name} holds characters outside ASCII.")))
+            value.to_str().map_err(|_| {
+                Status::bad_request(format!("The header {name} holds characters outside ASCII."))
+            })
         })
         .transpose()
 }
@@ -114,7 +116,8 @@ mod tests {
 
     #[test]
     fn two_credentials_are_refused_not_chosen_from() {
-        let both = identity(&user(&[(extras::TOKEN, "t")]), &header(headers::CHILD_AUTHORIZATION, "Bearer t"));
+        let both =
+            identity(&user(&[(extras::TOKEN, "t")]), &header(headers::CHILD_AUTHORIZATION, "Bearer t"));
         assert_eq!(both.unwrap_err().code, 400);
         let twice = identity(&user(&[(extras::TOKEN, "a"), (extras::TOKEN, "b")]), &HeaderMap::new());
         assert_eq!(twice.unwrap_err().code, 400);

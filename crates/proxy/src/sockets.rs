@@ -91,7 +91,10 @@ impl Api for Sockets {
         Box::pin(async move {
             let info = &context.info;
             if info.resource != api::proxies::RESOURCE || info.namespace.is_some() {
-                return Err(Status::not_found(format!("The server does not know the resource {:?}.", info.resource)));
+                return Err(Status::not_found(format!(
+                    "The server does not know the resource {:?}.",
+                    info.resource
+                )));
             }
             let Some(cluster) = info.name.clone() else {
                 return Err(Status::method_not_allowed(
@@ -100,8 +103,12 @@ impl Api for Sockets {
             };
             match info.subresource.as_deref() {
                 Some("attach") => attach::serve(&inner, &context, &cluster, request).await,
-                Some("proxy" | "direct" | "http" | "https") => visit::serve(inner, context, cluster, request).await,
-                Some(other) => Err(Status::not_found(format!("The subresource {other:?} of sockets does not exist."))),
+                Some("proxy" | "direct" | "http" | "https") => {
+                    visit::serve(inner, context, cluster, request).await
+                }
+                Some(other) => {
+                    Err(Status::not_found(format!("The subresource {other:?} of sockets does not exist.")))
+                }
                 None => Err(Status::method_not_allowed(format!(
                     "A socket can only be connected to: agents use {}, visits {}.",
                     api::proxies::tunnel_path(&cluster),

@@ -96,9 +96,12 @@ fn plan(
 /// Whether the query asks for an answer without an end: a watch or a followed log.
 fn follows(query: Option<&str>) -> bool {
     query.is_some_and(|query| {
-        query.split('&').filter_map(|pair| pair.split_once('=').or(Some((pair, "true")))).any(|(key, value)| {
-            matches!(key, "watch" | "follow") && matches!(value, "" | "1" | "t" | "T" | "true" | "TRUE" | "True")
-        })
+        query.split('&').filter_map(|pair| pair.split_once('=').or(Some((pair, "true")))).any(
+            |(key, value)| {
+                matches!(key, "watch" | "follow")
+                    && matches!(value, "" | "1" | "t" | "T" | "true" | "TRUE" | "True")
+            },
+        )
     })
 }
 
@@ -151,7 +154,9 @@ fn upgrade_headers(child: &HeaderMap) -> HeaderMap {
 /// What a failed visit says to its caller (contract 4.3).
 fn explain(error: &Error) -> Status {
     let text = match error {
-        Error::UnknownCluster(id) => format!("No cluster with id {id:?} is registered; kubectl get managedclusters -A shows those that are."),
+        Error::UnknownCluster(id) => format!(
+            "No cluster with id {id:?} is registered; kubectl get managedclusters -A shows those that are."
+        ),
         Error::NotReady => String::from("The hub has just started and does not know the clusters yet."),
         Error::Disconnected(id) => format!(
             "The agent of cluster {id:?} is disconnected: it holds no tunnel to this hub. kubectl get managedclusters -A \
@@ -167,7 +172,9 @@ fn explain(error: &Error) -> Status {
              address if it is the right one."
         ),
         Error::Path => String::from("The path or query of the request is not valid."),
-        Error::Tunnel { cluster, source } => format!("The connection to cluster {cluster:?} failed: {source}."),
+        Error::Tunnel { cluster, source } => {
+            format!("The connection to cluster {cluster:?} failed: {source}.")
+        }
     };
     match error {
         Error::UnknownCluster(_) | Error::Path => Status::bad_request(text),

@@ -37,7 +37,8 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// Removes every header by which somebody outside could say who they are, in any spelling a server behind us might
 /// fold to the real one (`X_Remote_User`).
 pub(crate) fn strip_identity(headers: &mut HeaderMap) {
-    let doomed: Vec<HeaderName> = headers.keys().filter(|name| speaks_of_identity(name.as_str())).cloned().collect();
+    let doomed: Vec<HeaderName> =
+        headers.keys().filter(|name| speaks_of_identity(name.as_str())).cloned().collect();
     for name in doomed {
         headers.remove(name);
     }
@@ -46,7 +47,9 @@ pub(crate) fn strip_identity(headers: &mut HeaderMap) {
 fn speaks_of_identity(name: &str) -> bool {
     let name = name.replace('_', "-");
     ["authorization", "proxy-authorization"].contains(&name.as_str())
-        || ["impersonate-", "x-remote-", "clusterway-", "x-forwarded-"].iter().any(|prefix| name.starts_with(prefix))
+        || ["impersonate-", "x-remote-", "clusterway-", "x-forwarded-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -62,7 +65,12 @@ mod tests {
 
     #[test]
     fn what_connection_names_ends_here() {
-        let mut headers = map(&[("connection", "close, X-Secret-Hop"), ("x-secret-hop", "1"), ("te", "x"), ("accept", "*/*")]);
+        let mut headers = map(&[
+            ("connection", "close, X-Secret-Hop"),
+            ("x-secret-hop", "1"),
+            ("te", "x"),
+            ("accept", "*/*"),
+        ]);
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
     }

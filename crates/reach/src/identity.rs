@@ -50,8 +50,9 @@ impl Identity {
                 "The credential for the child is neither Bearer TOKEN nor Certificate BASE64(PEM):BASE64(KEY PEM).",
             ));
         }
-        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| InvalidCredential("The token for the child holds characters no HTTP header can carry."))?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+            InvalidCredential("The token for the child holds characters no HTTP header can carry.")
+        })?;
         value.set_sensitive(true);
         Ok(Self { credential: Some(Credential::Authorization(value)), impersonation: Vec::new() })
     }
@@ -73,7 +74,8 @@ impl Identity {
             value.set_sensitive(true);
             Ok(value)
         };
-        let credential = Credential::Certificate { certificate: sensitive(certificate)?, key: sensitive(key)? };
+        let credential =
+            Credential::Certificate { certificate: sensitive(certificate)?, key: sensitive(key)? };
         Ok(Self { credential: Some(credential), impersonation: Vec::new() })
     }
 
@@ -84,10 +86,13 @@ impl Identity {
         uid: Option<&str>,
         groups: &[String],
     ) -> Result<Self, InvalidCredential> {
-        const WRONG: InvalidCredential =
-            InvalidCredential("The user, uid or group to impersonate in the child holds characters no HTTP header can carry.");
+        const WRONG: InvalidCredential = InvalidCredential(
+            "The user, uid or group to impersonate in the child holds characters no HTTP header can carry.",
+        );
         if user.is_none() && (uid.is_some() || !groups.is_empty()) {
-            return Err(InvalidCredential("A uid or group to impersonate in the child needs a user to impersonate."));
+            return Err(InvalidCredential(
+                "A uid or group to impersonate in the child needs a user to impersonate.",
+            ));
         }
         let single = [("impersonate-user", user), ("impersonate-uid", uid)];
         let wanted = single
@@ -131,7 +136,15 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_is_refused_without_repeating_it() {
-        for bad in ["", "Bearer", "Bearer  ", "Basic c2VjcmV0", "Certificate abc", "Certificate %%%:%%%", "Bearer a\nb"] {
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer  ",
+            "Basic c2VjcmV0",
+            "Certificate abc",
+            "Certificate %%%:%%%",
+            "Bearer a\nb",
+        ] {
             let error = Identity::authorization(bad).unwrap_err().to_string();
             assert!(!error.contains("c2VjcmV0") && !error.contains("abc"), "{error}");
         }

@@ -61,7 +61,9 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiServer => f.write_str("direct"),
-            Self::Host { tls, authority } => write!(f, "{}://{authority}", if *tls { "https" } else { "http" }),
+            Self::Host { tls, authority } => {
+                write!(f, "{}://{authority}", if *tls { "https" } else { "http" })
+            }
         }
     }
 }

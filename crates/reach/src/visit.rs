@@ -1,8 +1,8 @@
 //! The hub's end of a visit: find the cluster, hold the limit, send, stream.
 
 use std::{
-    future::Future as _,
     collections::HashMap,
+    future::Future as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -21,13 +21,7 @@ use tokio::{
 };
 use tunnel::hub::Registry;
 
-use crate::{
-    directory::Directory,
-    headers::strip_hop_by_hop,
-    identity::Identity,
-    target::Target,
-    wire,
-};
+use crate::{directory::Directory, headers::strip_hop_by_hop, identity::Identity, target::Target, wire};
 
 /// A streamed body; errors end the stream.
 pub type Body = tunnel::Body;
@@ -125,7 +119,12 @@ pub struct Reach {
 
 impl Reach {
     /// Sends over the tunnels of `registry` to the clusters of `directory`.
-    pub fn new(registry: Registry, directory: Directory, limits: Limits, metrics: &runtime::metrics::Metrics) -> Self {
+    pub fn new(
+        registry: Registry,
+        directory: Directory,
+        limits: Limits,
+        metrics: &runtime::metrics::Metrics,
+    ) -> Self {
         let refused = Counter::default();
         metrics.register(|registry| {
             registry.register(
@@ -150,7 +149,9 @@ impl Reach {
         let ends = visit.deadline.map(|deadline| Instant::now() + deadline);
         let answer = tunnel.request(request);
         let answer = match ends {
-            Some(ends) => tokio::time::timeout_at(ends, answer).await.map_err(|_| Error::Timeout(visit.cluster.clone()))?,
+            Some(ends) => tokio::time::timeout_at(ends, answer)
+                .await
+                .map_err(|_| Error::Timeout(visit.cluster.clone()))?,
             None => answer.await,
         };
         let response = answer.map_err(|source| Error::Tunnel { cluster: visit.cluster.clone(), source })?;
@@ -203,7 +204,11 @@ impl Reach {
 
 /// Makes a foreign request one for the child: its path there, its target, its identity.
 fn address<B>(visit: &Visit, mut request: Request<B>) -> Result<Request<B>, Error> {
-    let uri = Uri::builder().scheme("http").authority("child").path_and_query(visit.path_and_query.as_str()).build();
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority("child")
+        .path_and_query(visit.path_and_query.as_str())
+        .build();
     *request.uri_mut() = uri.map_err(|_| Error::Path)?;
     *request.version_mut() = http::Version::HTTP_2;
     wire::write(request.headers_mut(), &visit.target, &visit.identity);
@@ -211,14 +216,19 @@ fn address<B>(visit: &Visit, mut request: Request<B>) -> Result<Request<B>, Erro
 }
 
 /// Cleans the child's answer and ties the permit and the deadline to its body.
-fn finish<B>(response: Response<B>, permit: OwnedSemaphorePermit, ends: Option<Instant>) -> Result<Response<Body>, Error>
+fn finish<B>(
+    response: Response<B>,
+    permit: OwnedSemaphorePermit,
+    ends: Option<Instant>,
+) -> Result<Response<Body>, Error>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<tunnel::BoxError>,
 {
     let (mut parts, body) = response.into_parts();
     if parts.status.is_redirection() && parts.headers.contains_key(http::header::LOCATION) {
-        let location = parts.headers.get(http::header::LOCATION).and_then(|l| l.to_str().ok()).unwrap_or_default();
+        let location =
+            parts.headers.get(http::header::LOCATION).and_then(|l| l.to_str().ok()).unwrap_or_default();
         return Err(Error::Redirect(location.chars().take(200).collect()));
     }
     strip_hop_by_hop(&mut parts.headers);

@@ -53,7 +53,8 @@ pub(crate) struct Order {
 pub(crate) fn read(headers: &mut HeaderMap) -> Order {
     let target = headers.remove(TARGET).and_then(|value| value.to_str().ok()?.parse().ok());
     let certificate = headers.remove(CERTIFICATE).zip(headers.remove(KEY));
-    let ours: Vec<HeaderName> = headers.keys().filter(|n| n.as_str().starts_with("clusterway-")).cloned().collect();
+    let ours: Vec<HeaderName> =
+        headers.keys().filter(|n| n.as_str().starts_with("clusterway-")).cloned().collect();
     for name in ours {
         headers.remove(name);
     }

@@ -9,6 +9,7 @@
 //! Clusterway's kinds.
 
 mod backoff;
+mod duration;
 mod gates;
 pub mod lease;
 pub mod logging;
@@ -17,6 +18,7 @@ mod tasks;
 pub mod tls;
 
 pub use backoff::Backoff;
+pub use duration::parse_duration;
 pub use gates::FeatureGates;
 pub use tasks::{OnError, Tasks};
 pub use tokio_util::sync::CancellationToken;

@@ -21,7 +21,9 @@ enum Host {
 
 /// The text is not an entry of the allow-list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("--allow-target {0:?} is not of the form [http://|https://]HOST[:PORT], where HOST may begin with *.")]
+#[error(
+    "--allow-target {0:?} is not of the form [http://|https://]HOST[:PORT], where HOST may begin with *."
+)]
 pub struct InvalidTarget(String);
 
 impl FromStr for AllowedTarget {
@@ -40,11 +42,19 @@ impl FromStr for AllowedTarget {
         let authority: http::uri::Authority = rest.parse().map_err(|_| error())?;
         let host = authority.host().to_owned();
         let written_port = rest.len() > host.len();
-        if host.is_empty() || rest.contains('@') || host.contains('*') || (written_port && authority.port_u16().is_none()) {
+        if host.is_empty()
+            || rest.contains('@')
+            || host.contains('*')
+            || (written_port && authority.port_u16().is_none())
+        {
             return Err(error());
         }
         let port = authority.port_u16();
-        Ok(Self { tls, host: if below { Host::Below(format!(".{host}")) } else { Host::Exactly(host) }, port })
+        Ok(Self {
+            tls,
+            host: if below { Host::Below(format!(".{host}")) } else { Host::Exactly(host) },
+            port,
+        })
     }
 }
 
@@ -55,7 +65,9 @@ impl AllowedTarget {
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let host = match &self.host {
             Host::Exactly(host) => authority.host() == host,
-            Host::Below(suffix) => authority.host().len() > suffix.len() && authority.host().ends_with(suffix.as_str()),
+            Host::Below(suffix) => {
+                authority.host().len() > suffix.len() && authority.host().ends_with(suffix.as_str())
+            }
         };
         host && self.tls.is_none_or(|wanted| wanted == tls) && self.port.is_none_or(|wanted| wanted == port)
     }

@@ -37,8 +37,12 @@ impl Connections {
     /// The pool for a request: never one whose connections belong to another certificate.
     pub(super) fn of(&self, certificate: Option<(HeaderValue, HeaderValue)>) -> Result<Pool, Status> {
         let Some((certificate, key)) = certificate else { return Ok(self.plain.clone()) };
-        let digest: [u8; 32] =
-            Sha256::new().chain_update(certificate.as_bytes()).chain_update([0]).chain_update(key.as_bytes()).finalize().into();
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(certificate.as_bytes())
+            .chain_update([0])
+            .chain_update(key.as_bytes())
+            .finalize()
+            .into();
         let mut pools = self.by_certificate.lock();
         if let Some(found) = pools.iter().position(|(known, _)| *known == digest) {
             let entry = pools.remove(found);
@@ -66,7 +70,8 @@ fn pool(tls: rustls::ClientConfig) -> Pool {
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(Duration::from_secs(10)));
     tcp.set_keepalive(Some(Duration::from_secs(30)));
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(60))

@@ -60,7 +60,8 @@ impl ChildProxy {
             None => match self.prepare(&mut request) {
                 Ok(order) => {
                     let (parts, body) = request.into_parts();
-                    self.forward(order, Request::from_parts(parts, body.map_err(Into::into).boxed_unsync())).await
+                    self.forward(order, Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()))
+                        .await
                 }
                 Err(status) => Err(status),
             },
@@ -72,7 +73,9 @@ impl ChildProxy {
     fn prepare<B>(&self, request: &mut Request<B>) -> Result<Order, Status> {
         let mut order = wire::read(request.headers_mut());
         let target = order.target.take().ok_or_else(|| {
-            Status::bad_request("The agent does not know the target the hub named; their versions may be too far apart.")
+            Status::bad_request(
+                "The agent does not know the target the hub named; their versions may be too far apart.",
+            )
         })?;
         let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         *request.uri_mut() = self.uri(&target, path)?;
@@ -144,7 +147,8 @@ impl ChildProxy {
         let theirs = hyper::upgrade::on(&mut response);
         self.0.tasks.spawn("upgraded stream", async move {
             let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) else { return };
-            let copied = tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
+            let copied =
+                tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
             if let Err(error) = copied {
                 debug!(%error, "upgraded stream ended");
             }
@@ -173,17 +177,17 @@ fn unreachable(error: &hyper_util::client::legacy::Error) -> Status {
         cause = inner.source();
     }
     if error.is_connect() {
-        Status::unavailable(format!("The agent cannot connect to the server in its cluster: {text}.")).retry_after(1)
+        Status::unavailable(format!("The agent cannot connect to the server in its cluster: {text}."))
+            .retry_after(1)
     } else {
         Status::bad_gateway(format!("The server in the cluster broke off before it answered: {text}."))
     }
 }
 
 fn answer_with(status: &Status) -> Response<Body> {
-    let mut response = Response::new(Full::from(status.to_json()).map_err(|never| match never {}).boxed_unsync());
+    let mut response =
+        Response::new(Full::from(status.to_json()).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }

@@ -100,6 +100,7 @@ pub struct ClusterRegistrationRequestStatus {
     pub sealed_token: Option<ByteString>,
     /// When the sealed token expires. The agent renews it well before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
     pub token_expiration_timestamp: Option<Time>,
     /// The CA certificates of the parent's API server, in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,6 +174,7 @@ pub struct ManagedClusterSpec {
 pub struct ManagedClusterStatus {
     /// When the agent last collected this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
     pub last_observed_time: Option<Time>,
     /// The Kubernetes version of the child's API server, for example v1.33.1.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "k8sVersion")]

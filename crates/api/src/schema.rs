@@ -3,7 +3,16 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 /// The pattern Kubernetes gives to quantities.
-pub(crate) const QUANTITY_PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+const QUANTITY_PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+
+/// What a moment looks like. The API server's `date-time` also lets pass what is no moment, such as an offset of 99 hours
+/// or ten digits after the point; a child that reports such a time must not stop whoever reads all ManagedClusters.
+const TIME_PATTERN: &str = r"^[0-8][0-9]{3}-[0-9]{2}-[0-9]{2}[tT][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([zZ]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+
+/// A moment, RFC 3339.
+pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time", "pattern": TIME_PATTERN })
+}
 
 /// A base64 string, `format: byte`.
 pub(crate) fn bytes(_: &mut SchemaGenerator) -> Schema {
@@ -36,6 +45,7 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
                     "description": "The last time the condition changed from one status to another.",
                     "type": "string",
                     "format": "date-time",
+                    "pattern": TIME_PATTERN,
                 },
                 "message": {
                     "description": "What there is to say about the last change, for people. It may be empty.",
@@ -91,6 +101,7 @@ pub(crate) fn taints(_: &mut SchemaGenerator) -> Schema {
                     "description": "When the taint was added. It is set for NoExecute taints only.",
                     "type": "string",
                     "format": "date-time",
+                    "pattern": TIME_PATTERN,
                 },
                 "value": { "description": "The value that belongs to the key.", "type": "string" },
             },

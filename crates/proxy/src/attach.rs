@@ -1,7 +1,5 @@
 //! `sockets/<id>/attach`: an agent opens its tunnel.
 
-use std::str::FromStr as _;
-
 use api::names;
 use apiserver::{Body, Context};
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -45,7 +43,7 @@ pub(crate) async fn serve(
         }
     });
     info!(%cluster, instance = %hello.instance, epoch = hello.epoch, agent = %hello.agent_version, "tunnel accepted");
-    let mut response = Response::new(apiserver::full(""));
+    let mut response = Response::new(apiserver::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -79,7 +77,7 @@ fn belongs(inner: &Inner, context: &Context, cluster: &str) -> Result<(), Status
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let rest = String::from_str(chars.as_str()).unwrap_or_default();
+    let rest = chars.as_str();
     let end = if rest.ends_with('.') { "" } else { "." };
     format!("{first}{rest}{end}")
 }

@@ -59,7 +59,12 @@ impl Api for Sockets {
             short_names: vec![String::from("ss")],
             categories: vec![String::from("clusternet")],
         };
-        let sub = |name: &str| Resource { short_names: Vec::new(), categories: Vec::new(), ..socket(name) };
+        let sub = |name: &str| Resource {
+            singular: String::new(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            ..socket(name)
+        };
         vec![socket("sockets"), sub("sockets/attach"), sub("sockets/proxy")]
     }
 
@@ -70,9 +75,9 @@ impl Api for Sockets {
     /// `direct`, `http` and `https` are short ways to say `proxy/…`: who may not use `sockets/proxy` may not use
     /// them either.
     fn attributes(&self, info: &RequestInfo) -> Attributes {
-        let mut attributes = Attributes::from(info);
-        if matches!(info.subresource.as_deref(), Some("direct" | "http" | "https")) {
-            attributes.subresource = Some(String::from("proxy"));
+        let mut attributes = Attributes::of(info);
+        if matches!(attributes.subresource.as_str(), "direct" | "http" | "https") {
+            attributes.subresource = String::from("proxy");
         }
         attributes
     }

@@ -25,6 +25,27 @@ pub enum Error {
     Protocol(String),
 }
 
+impl Error {
+    /// What an error of one stream means. `broken` is why the whole tunnel broke, if it did.
+    pub(crate) fn of_stream(error: &h2::Error, broken: Option<&ws::Error>) -> Self {
+        if let Some(cause) = broken {
+            return Self::Lost(cause.clone());
+        }
+        let unprocessed =
+            error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM));
+        if unprocessed {
+            return Self::NotSent;
+        }
+        match error.get_io() {
+            Some(cause) => Self::Lost(ws::Error::Io(std::sync::Arc::new(std::io::Error::new(
+                cause.kind(),
+                cause.to_string(),
+            )))),
+            None => Self::Reset(error.to_string()),
+        }
+    }
+}
+
 /// The error and its causes in one line: hyper's own message is only the first of them.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -23,6 +23,8 @@ mod hello;
 pub mod hub;
 mod limits;
 mod streams;
+#[cfg(test)]
+mod tests;
 pub mod upgrade;
 pub mod ws;
 

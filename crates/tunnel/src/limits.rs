@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hyper::{client, server};
+use hyper::server;
 use hyper_util::rt::TokioTimer;
 
 use crate::streams::Executor;
@@ -33,21 +33,20 @@ pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The hub's half.
-pub(crate) fn client(executor: Executor) -> client::conn::http2::Builder<Executor> {
-    let mut builder = client::conn::http2::Builder::new(executor);
+pub(crate) fn client() -> h2::client::Builder {
+    let mut builder = h2::client::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .adaptive_window(false)
-        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
+        .max_send_buffer_size(SEND_BUFFER)
         .max_header_list_size(HEADER_LIST)
         .initial_max_send_streams(STREAMS)
         // The agent opens no streams.
         .max_concurrent_streams(0)
+        .enable_push(false)
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         .reset_stream_duration(RESET_MEMORY)
-        .max_local_error_reset_streams(OFFENCES);
+        .max_local_error_reset_streams(Some(OFFENCES));
     builder
 }
 

@@ -1,4 +1,4 @@
-//! Where the tasks of one tunnel live, and how many requests run in it.
+//! Where the tasks of one tunnel live.
 
 use std::future::Future;
 

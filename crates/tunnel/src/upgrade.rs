@@ -8,7 +8,6 @@
 //! 200, and a refusal names its status in a header, with a status of the message itself that is never 2xx.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::ext::Protocol;
 
 use crate::ws::handshake::names;
 
@@ -35,7 +34,7 @@ pub(crate) fn write_request<B>(request: &mut Request<B>) -> bool {
     headers.insert(UPGRADE, protocol);
     headers.insert(METHOD, method);
     *request.method_mut() = Method::CONNECT;
-    request.extensions_mut().insert(Protocol::from_static(PROTOCOL));
+    request.extensions_mut().insert(h2::ext::Protocol::from_static(PROTOCOL));
     true
 }
 
@@ -57,8 +56,10 @@ pub(crate) fn read_request<B>(request: &mut Request<B>) -> Asked {
     if request.method() != Method::CONNECT {
         return Asked::Nothing;
     }
-    let ours =
-        request.extensions_mut().remove::<Protocol>().is_some_and(|protocol| protocol.as_str() == PROTOCOL);
+    let ours = request
+        .extensions_mut()
+        .remove::<hyper::ext::Protocol>()
+        .is_some_and(|protocol| protocol.as_str() == PROTOCOL);
     let method =
         method.and_then(|method| Method::from_bytes(method.as_bytes()).ok()).filter(|m| m != Method::CONNECT);
     let (true, Some(protocol), Some(method)) = (ours, protocol, method) else { return Asked::Foreign };
@@ -126,6 +127,9 @@ mod tests {
         assert!(write_request(&mut request));
         assert_eq!(request.method(), Method::CONNECT);
         assert!(!request.headers().contains_key("connection") && !request.headers().contains_key("upgrade"));
+        // On the wire it is a pseudo-header; h2 writes it and hyper reads it.
+        let protocol = request.extensions_mut().remove::<h2::ext::Protocol>().unwrap();
+        request.extensions_mut().insert(hyper::ext::Protocol::from(protocol.as_str()));
         assert!(matches!(read_request(&mut request), Asked::Upgrade));
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), exec().uri());

@@ -24,7 +24,7 @@ use crate::{
 /// More than this of a refusal is not read.
 const REFUSAL_LIMIT: usize = 64 * 1024;
 /// Longer than this no Retry-After keeps us waiting.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 
 /// Where and how to dial.
 #[derive(Clone)]

@@ -98,6 +98,6 @@ pub async fn keep<S>(
 /// Resolves when there is another value; never if there will be none any more.
 async fn changed(dial: &mut watch::Receiver<Arc<Dial>>) {
     if dial.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

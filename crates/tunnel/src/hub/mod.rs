@@ -8,9 +8,9 @@
 //! has answered once until it ends or begins to drain.
 
 mod admission;
-mod body;
 mod metrics;
 mod session;
+mod stream;
 mod tunnel;
 
 use std::{
@@ -30,8 +30,8 @@ use tracing::debug;
 
 pub use admission::Refused;
 pub(crate) use admission::version_in;
-pub use body::ResponseBody;
-pub use tunnel::{Tunnel, Upgrade, UpgradedIo};
+pub use stream::{ResponseBody, UpgradedIo};
+pub use tunnel::{Tunnel, Upgrade};
 
 use crate::{Features, Hello, Version, Welcome, limits, ws::handshake};
 
@@ -98,7 +98,7 @@ impl Registry {
             match tokio::time::timeout(limits::READY_TIMEOUT, upgrade).await {
                 Ok(Ok(io)) => registry.serve(ticket, TokioIo::new(io)),
                 Ok(Err(error)) => {
-                    debug!(cluster = ticket.cluster, %error, "the agent went away during the upgrade")
+                    debug!(cluster = ticket.cluster, %error, "the agent went away during the upgrade");
                 }
                 Err(_) => debug!(cluster = ticket.cluster, "the upgrade of a tunnel was never completed"),
             }

@@ -1,10 +1,7 @@
 //! The life of one tunnel in the hub.
 
 use futures_util::FutureExt as _;
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
-use runtime::CancellationToken;
+use h2::RecvStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout},
@@ -13,13 +10,10 @@ use tracing::{info, warn};
 
 use super::{
     Registry, Ticket,
-    tunnel::{Tunnel, open_session},
+    tunnel::{Parts, Tunnel, open_session},
 };
 use crate::{
-    Error,
-    error::chain,
-    limits,
-    streams::Executor,
+    Error, limits,
     ws::{Role, Stream},
 };
 
@@ -50,26 +44,21 @@ pub(super) async fn run(
     let metrics = &registry.inner.metrics;
     let tasks = &registry.inner.tasks;
     let group = tasks.token();
-    // Whatever happens here, nothing of this tunnel outlives this function.
-    let kill = CancellationToken::new();
-    let _killed = kill.clone().drop_guard();
-
     let (stream, meter) = Stream::new(io, Role::Server, metrics.bytes.clone());
-    let builder = limits::client(Executor::new(tasks.clone(), kill));
-    let (mut sender, connection) = match builder.handshake(TokioIo::new(stream)).await {
+    let (sender, connection) = match limits::client().handshake(stream).await {
         Ok(both) => both,
         Err(error) => {
-            warn!(%cluster, error = chain(&error), "a tunnel could not be set up");
+            warn!(%cluster, %error, "a tunnel could not be set up");
             return;
         }
     };
-    // hyper's half that hands requests over; its other half runs in the executor until the last stream has ended.
-    let mut driver = Box::pin(connection.map(|_| ()).fuse());
+    // The connection lives and dies with this function: nobody else holds the bytes.
+    let mut connection = Box::pin(connection.map(|_| ()).fuse());
     let session = tokio::select! {
-        session = timeout(limits::READY_TIMEOUT, open_session(&mut sender)) => {
+        session = timeout(limits::READY_TIMEOUT, open_session(sender.clone())) => {
             session.unwrap_or_else(|_| Err(Error::Protocol(String::from("the agent did not answer in time"))))
         }
-        () = &mut driver => Err(Error::Protocol(String::from("the connection ended at once"))),
+        () = &mut connection => Err(Error::Protocol(String::from("the connection ended at once"))),
         () = group.cancelled() => return,
     };
     let mut session = match session {
@@ -81,8 +70,9 @@ pub(super) async fn run(
         }
     };
 
-    let counters = (metrics.requests.clone(), metrics.streams.clone());
-    let tunnel = Tunnel::new(registry.next_id(), cluster, hello, sender, meter.clone(), counters);
+    let parts =
+        Parts { tasks: tasks.clone(), requests: metrics.requests.clone(), streams: metrics.streams.clone() };
+    let tunnel = Tunnel::new(registry.next_id(), cluster, hello, sender, meter.clone(), parts);
     let started = Instant::now();
     match registry.enter(&tunnel) {
         Ok(Some(old)) => old.retire(),
@@ -108,30 +98,27 @@ pub(super) async fn run(
     );
 
     let reason = tokio::select! {
-        () = meter.closed() => "the connection broke",
+        () = &mut connection => "the connection broke",
         () = tunnel.retired() => "replaced, or the hub drains",
         () = group.cancelled() => "the hub shuts down",
         () = ended(&mut session) => "the agent drains",
-        () = &mut driver => "the agent closes",
     };
     tunnel.retire();
     registry.leave(&tunnel);
-    {
-        let driving = async {
-            (&mut driver).await;
-            std::future::pending::<()>().await;
-        };
+    let drained = async {
         tokio::select! {
-            () = meter.closed() => {}
             () = tunnel.idle() => {}
             () = tokio::time::sleep(limits::DRAIN_DEADLINE) => {}
-            () = driving => {}
         }
+        // The last stream; without it h2 says good-bye and ends the connection.
+        drop(session);
+        tokio::time::sleep(limits::CLOSE_TIMEOUT).await;
+    };
+    tokio::select! {
+        () = &mut connection => {}
+        () = drained => {}
     }
-    // Without the driver hyper closes the connection in order as soon as no stream is left; what is left then is
-    // killed at the end of this function.
-    drop((session, driver));
-    let _ = timeout(limits::CLOSE_TIMEOUT, meter.closed()).await;
+    drop(connection);
     drop(counted);
     let cause = meter.cause();
     metrics.ended(cause.map_or("drained", crate::ws::Error::reason), started.elapsed());
@@ -146,6 +133,6 @@ pub(super) async fn run(
 }
 
 /// The session's body never carries anything; its end is the message.
-async fn ended(session: &mut Incoming) {
-    while let Some(Ok(_)) = session.frame().await {}
+async fn ended(session: &mut RecvStream) {
+    while let Some(Ok(_)) = session.data().await {}
 }

@@ -1,24 +1,19 @@
 //! One live tunnel, as its users see it.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
-use http::{Request, Response, Uri, uri};
-use hyper::{body::Incoming, client::conn::http2::SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use h2::{RecvStream, SendStream, client::SendRequest};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header, uri};
+use http_body::Body as _;
+use parking_lot::Mutex;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-use runtime::CancellationToken;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
-};
+use runtime::{CancellationToken, Tasks};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::body::{Flight, ResponseBody};
-use crate::{Body, Error, Hello, error::chain, limits, upgrade, ws::Meter};
+use super::stream::{Flight, ResponseBody, UpgradedIo, upload};
+use crate::{Body, Error, Hello, limits, upgrade, ws::Meter};
 
 /// A live tunnel to one agent. Cloning gives another handle.
 #[derive(Clone)]
@@ -31,12 +26,20 @@ struct Shared {
     cluster: String,
     hello: Hello,
     since: Instant,
-    sender: SendRequest<Body>,
+    /// Gone when no new requests are taken; the connection ends when no stream is left either.
+    sender: Mutex<Option<SendRequest<Bytes>>>,
     flights: TaskTracker,
     retired: CancellationToken,
     meter: Arc<Meter>,
-    requests: Counter,
-    streams: Gauge,
+    parts: Parts,
+}
+
+/// What a tunnel gets from its registry.
+pub(super) struct Parts {
+    /// Where uploads run.
+    pub(super) tasks: Tasks,
+    pub(super) requests: Counter,
+    pub(super) streams: Gauge,
 }
 
 /// What became of an upgrade.
@@ -57,15 +60,17 @@ impl Tunnel {
         id: u64,
         cluster: String,
         hello: Hello,
-        sender: SendRequest<Body>,
+        sender: SendRequest<Bytes>,
         meter: Arc<Meter>,
-        (requests, streams): (Counter, Gauge),
+        parts: Parts,
     ) -> Self {
         let flights = TaskTracker::new();
         flights.close();
         let (since, retired) = (Instant::now(), CancellationToken::new());
-        let shared = Shared { id, cluster, hello, since, sender, flights, retired, meter, requests, streams };
-        Self { shared: Arc::new(shared) }
+        let sender = Mutex::new(Some(sender));
+        Self {
+            shared: Arc::new(Shared { id, cluster, hello, since, sender, flights, retired, meter, parts }),
+        }
     }
 
     /// The cluster it leads to.
@@ -95,7 +100,7 @@ impl Tunnel {
 
     /// Whether new requests are taken.
     pub fn is_open(&self) -> bool {
-        !self.shared.retired.is_cancelled() && !self.shared.sender.is_closed()
+        self.shared.sender.lock().is_some()
     }
 
     /// Resolves when the tunnel is gone.
@@ -107,53 +112,68 @@ impl Tunnel {
     /// streamed. Only path and query of the URI are used.
     ///
     /// Dropping the future or the answer's body cancels the request in the child, at once.
-    pub async fn request(&self, mut request: Request<Body>) -> Result<Response<ResponseBody>, Error> {
-        address(request.uri_mut());
+    pub async fn request(&self, request: Request<Body>) -> Result<Response<ResponseBody>, Error> {
+        let (mut head, body) = request.into_parts();
+        strip_connection(&mut head.headers);
+        let ended = body.is_end_stream();
+        if let Some(length @ 1..) = body.size_hint().exact() {
+            head.headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
+        }
         let mut flight = self.depart()?;
-        let request = request.map(|body| flight.tie(body));
-        let response =
-            self.shared.sender.clone().send_request(request).await.map_err(|e| self.explain(&e))?;
-        Ok(response.map(|body| ResponseBody::new(body, flight)))
+        let (answer, sending) = self.send(Request::from_parts(head, ()), ended).await?;
+        if !ended {
+            let upload = upload(body, sending, flight.given_up());
+            self.shared.parts.tasks.spawn_draining("upload through a tunnel", upload);
+        }
+        let answer = answer.await.map_err(|error| self.explain(&error))?;
+        Ok(into_response(answer, flight))
     }
 
     /// Sends a request for an HTTP/1.1 upgrade; its headers name the protocol (`Upgrade: SPDY/3.1`).
     ///
     /// Dropping the future cancels the request in the child.
     pub async fn upgrade(&self, mut request: Request<()>) -> Result<Upgrade, Error> {
-        address(request.uri_mut());
         if !upgrade::write_request(&mut request) {
             return Err(Error::Unsuitable("the request names no protocol to upgrade to"));
         }
+        strip_connection(request.headers_mut());
+        request.headers_mut().remove(header::CONTENT_LENGTH);
         let flight = self.depart()?;
-        let request = request.map(|()| crate::empty());
-        let mut response =
-            self.shared.sender.clone().send_request(request).await.map_err(|e| self.explain(&e))?;
-        if !upgrade::read_response(&mut response) {
-            return Ok(Upgrade::Answered(response.map(|body| ResponseBody::new(body, flight))));
+        let (answer, mut sending) = self.send(request, false).await?;
+        let mut answer = answer.await.map_err(|error| self.explain(&error))?;
+        if upgrade::read_response(&mut answer) {
+            let (head, receiving) = answer.into_parts();
+            let io = UpgradedIo::new(sending, receiving, flight);
+            return Ok(Upgrade::Switched { response: Response::from_parts(head, ()), io });
         }
-        let io = hyper::upgrade::on(&mut response).await.map_err(|e| self.explain(&e))?;
-        let response = response.map(|_| ());
-        Ok(Upgrade::Switched { response, io: UpgradedIo { io: TokioIo::new(io), _flight: flight } })
+        // We have nothing to say to whoever refused; an agent that does not listen any more need not hear it.
+        let _ = sending.send_data(Bytes::new(), true);
+        Ok(Upgrade::Answered(into_response(answer, flight)))
     }
 
     fn depart(&self) -> Result<Flight, Error> {
-        if !self.is_open() {
-            return Err(Error::NotSent);
-        }
         let running = self.in_flight();
         if running >= limits::STREAMS {
             return Err(Error::Busy(running));
         }
-        self.shared.requests.inc();
-        Ok(Flight::new(self.shared.flights.token(), self.shared.streams.clone()))
+        Ok(Flight::new(self.shared.flights.token(), self.shared.parts.streams.clone()))
     }
 
-    fn explain(&self, error: &hyper::Error) -> Error {
-        if let Some(cause) = self.shared.meter.cause() {
-            return Error::Lost(cause.clone());
-        }
-        // hyper cancels only what it has not sent.
-        if error.is_canceled() || error.is_closed() { Error::NotSent } else { Error::Reset(chain(error)) }
+    async fn send(
+        &self,
+        mut request: Request<()>,
+        ended: bool,
+    ) -> Result<(h2::client::ResponseFuture, SendStream<Bytes>), Error> {
+        address(request.uri_mut());
+        let sender = self.shared.sender.lock().clone().ok_or(Error::NotSent)?;
+        // Ready at once, unless the connection is ending: our own limit is below the agent's.
+        let mut sender = sender.ready().await.map_err(|_| Error::NotSent)?;
+        self.shared.parts.requests.inc();
+        sender.send_request(request, ended).map_err(|error| self.explain(&error))
+    }
+
+    fn explain(&self, error: &h2::Error) -> Error {
+        Error::of_stream(error, self.shared.meter.cause())
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -163,6 +183,7 @@ impl Tunnel {
     /// Takes no new requests from now on; the tunnel's task lets the running ones finish and closes it.
     pub(super) fn retire(&self) {
         self.shared.retired.cancel();
+        self.shared.sender.lock().take();
     }
 
     pub(super) async fn retired(&self) {
@@ -199,49 +220,42 @@ fn address(uri: &mut Uri) {
     }
 }
 
-/// The bytes behind a granted upgrade.
-pub struct UpgradedIo {
-    io: TokioIo<hyper::upgrade::Upgraded>,
-    _flight: Flight,
-}
-
-impl AsyncRead for UpgradedIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, out)
+/// What means something to one connection only; HTTP/2 refuses to carry it.
+fn strip_connection(headers: &mut HeaderMap) {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(|name| name.trim().to_owned()))
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"] {
+        headers.remove(name);
     }
 }
 
-impl AsyncWrite for UpgradedIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        // What is written is copied into one piece; a piece is a frame's worth.
-        let bytes = &bytes[..bytes.len().min(16 * 1024)];
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
+fn into_response(answer: Response<RecvStream>, flight: Flight) -> Response<ResponseBody> {
+    let length =
+        answer.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    answer.map(|body| {
+        // An answer to HEAD names a length and has no body.
+        let length = if body.is_end_stream() { Some(0) } else { length };
+        ResponseBody::new(body, length, flight)
+    })
 }
 
-/// The stream that tells both ends how the other feels about this tunnel; see [`crate::agent`].
-pub(super) async fn open_session(sender: &mut SendRequest<Body>) -> Result<Incoming, Error> {
-    let request = Request::builder().uri(crate::agent::SESSION_URI).body(crate::empty());
+/// The stream that proves that the agent serves, and whose end tells that it drains; see [`crate::agent`].
+pub(super) async fn open_session(sender: SendRequest<Bytes>) -> Result<RecvStream, Error> {
+    let request = Request::builder().uri(crate::agent::SESSION_URI).body(());
     let request = request.map_err(|_| Error::Unsuitable("the session's address is wrong"))?;
-    let response = sender.send_request(request).await.map_err(|e| Error::Protocol(chain(&e)))?;
-    if response.status() == http::StatusCode::OK {
-        return Ok(response.into_body());
+    let failed = |error: h2::Error| Error::Protocol(error.to_string());
+    let mut sender = sender.ready().await.map_err(failed)?;
+    let (answer, _) = sender.send_request(request, true).map_err(failed)?;
+    let answer = answer.await.map_err(failed)?;
+    if answer.status() == StatusCode::OK {
+        return Ok(answer.into_body());
     }
-    Err(Error::Protocol(format!("the agent answered {} instead of beginning a session", response.status())))
+    Err(Error::Protocol(format!("the agent answered {} instead of beginning a session", answer.status())))
 }

@@ -122,7 +122,7 @@ pub(crate) fn write<'a>(
     match u16::try_from(length).unwrap_or(u16::MAX) {
         short @ 0..126 => out.put_u8(masked | short as u8),
         long => {
-            out.put_u8(masked | 126);
+            out.put_u8(masked | 0x7e);
             out.put_u16(long);
         }
     }

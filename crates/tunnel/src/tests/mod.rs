@@ -1,9 +1,17 @@
 //! A hub and an agent joined by a link, and the agent's service that the tests talk to.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
+mod faults;
+mod lifecycle;
+mod requests;
+mod upgrades;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use crate::{
+    Body, Features, Hello, Version,
+    agent::{self, Connection},
+    hub::{Registry, Tunnel},
+};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode};
@@ -13,16 +21,11 @@ use hyper_util::rt::TokioIo;
 use runtime::{Tasks, metrics::Metrics};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
-use tunnel::{
-    Body, Features, Hello, Version,
-    agent::{self, Connection},
-    hub::{Registry, Tunnel},
-};
 
 /// Long enough for a busy machine, short enough to fail in.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub fn hello(instance: &str, epoch: u64) -> Hello {
+pub(super) fn hello(instance: &str, epoch: u64) -> Hello {
     Hello {
         version: Version::OURS,
         features: Features::ours(),
@@ -32,16 +35,16 @@ pub fn hello(instance: &str, epoch: u64) -> Hello {
     }
 }
 
-pub fn registry(tasks: &Tasks) -> Registry {
+pub(super) fn registry(tasks: &Tasks) -> Registry {
     Registry::new(tasks.clone(), &Metrics::default(), "hub-1")
 }
 
 /// What happened in the child.
 #[derive(Clone, Default)]
-pub struct Events {
-    pub cancelled: Arc<tokio::sync::Notify>,
-    pub started: Arc<tokio::sync::Notify>,
-    pub go_on: Arc<tokio::sync::Notify>,
+pub(super) struct Events {
+    pub(super) cancelled: Arc<tokio::sync::Notify>,
+    pub(super) started: Arc<tokio::sync::Notify>,
+    pub(super) go_on: Arc<tokio::sync::Notify>,
 }
 
 struct Tells(Arc<tokio::sync::Notify>);
@@ -54,9 +57,9 @@ impl Drop for Tells {
 
 /// The child: a path per behaviour.
 #[derive(Clone)]
-pub struct Child {
-    pub events: Events,
-    pub tasks: Tasks,
+pub(super) struct Child {
+    pub(super) events: Events,
+    pub(super) tasks: Tasks,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Child {
@@ -75,12 +78,12 @@ impl Child {
         let events = self.events.clone();
         match request.uri().path().to_owned().as_str() {
             "/echo" => {
-                let body = request.into_body().map_err(tunnel::BoxError::from).boxed_unsync();
+                let body = request.into_body().map_err(crate::BoxError::from).boxed_unsync();
                 Response::new(body)
             }
             "/describe" => {
                 let text = format!("{} {}", request.method(), request.uri().path_and_query().unwrap());
-                Response::new(tunnel::full(text))
+                Response::new(crate::full(text))
             }
             "/bulk" => Response::new(endless(Bytes::from(vec![7_u8; 64 * 1024]))),
             "/hash" => {
@@ -89,7 +92,7 @@ impl Child {
                 while let Some(frame) = body.frame().await {
                     hash.update(frame.unwrap().into_data().unwrap_or_default());
                 }
-                Response::new(tunnel::full(hash.finalize().to_vec()))
+                Response::new(crate::full(hash.finalize().to_vec()))
             }
             "/wait" => {
                 let _tells = Tells(events.cancelled.clone());
@@ -99,7 +102,7 @@ impl Child {
             "/slow" => {
                 events.started.notify_one();
                 events.go_on.notified().await;
-                Response::new(tunnel::full("done"))
+                Response::new(crate::full("done"))
             }
             "/watch" => {
                 let tells = Tells(events.cancelled.clone());
@@ -125,58 +128,58 @@ impl Child {
                     let _ = io.shutdown().await;
                 });
                 let response = Response::builder().status(101).header("Connection", "Upgrade");
-                response.header("Upgrade", protocol).body(tunnel::empty()).unwrap()
+                response.header("Upgrade", protocol).body(crate::empty()).unwrap()
             }
             "/exec/forbidden" => {
-                Response::builder().status(403).body(tunnel::full("pods \"p\" is forbidden")).unwrap()
+                Response::builder().status(403).body(crate::full("pods \"p\" is forbidden")).unwrap()
             }
-            "/exec/ignored" => Response::new(tunnel::full("no upgrade here")),
+            "/exec/ignored" => Response::new(crate::full("no upgrade here")),
             "/big-header" => {
-                Response::builder().header("x-big", "x".repeat(100_000)).body(tunnel::empty()).unwrap()
+                Response::builder().header("x-big", "x".repeat(100_000)).body(crate::empty()).unwrap()
             }
-            _ => Response::builder().status(StatusCode::NOT_FOUND).body(tunnel::empty()).unwrap(),
+            _ => Response::builder().status(StatusCode::NOT_FOUND).body(crate::empty()).unwrap(),
         }
     }
 }
 
 /// A body that never ends.
-pub fn endless(chunk: Bytes) -> Body {
+pub(super) fn endless(chunk: Bytes) -> Body {
     let chunks = futures_util::stream::repeat_with(move || Ok(Frame::data(chunk.clone())));
     Body::new(StreamBody::new(chunks))
 }
 
-pub fn get(path: &str) -> Request<Body> {
-    Request::builder().uri(path).body(tunnel::empty()).unwrap()
+pub(super) fn get(path: &str) -> Request<Body> {
+    Request::builder().uri(path).body(crate::empty()).unwrap()
 }
 
-pub fn post(path: &str, body: Body) -> Request<Body> {
+pub(super) fn post(path: &str, body: Body) -> Request<Body> {
     Request::builder().method("POST").uri(path).body(body).unwrap()
 }
 
-pub async fn text(body: impl http_body::Body<Data = Bytes, Error = tunnel::BoxError>) -> String {
+pub(super) async fn text(body: impl http_body::Body<Data = Bytes, Error = crate::BoxError>) -> String {
     let bytes = body.collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A hub with one registry, and agents that tests connect to it.
-pub struct Pair {
-    pub tasks: Tasks,
-    pub registry: Registry,
-    pub events: Events,
+pub(super) struct Pair {
+    pub(super) tasks: Tasks,
+    pub(super) registry: Registry,
+    pub(super) events: Events,
 }
 
 impl Pair {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let tasks = Tasks::new();
         Self { registry: registry(&tasks), tasks, events: Events::default() }
     }
 
-    pub fn child(&self) -> Child {
+    pub(super) fn child(&self) -> Child {
         Child { events: self.events.clone(), tasks: self.tasks.clone() }
     }
 
     /// Serves the agent's end of a link until it ends; the group ends the agent alone.
-    pub fn agent(&self, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Agent {
+    pub(super) fn agent(&self, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Agent {
         let group = self.tasks.child();
         let (child, tasks, welcome) = (self.child(), group.clone(), self.registry.welcome());
         let (sender, ended) = tokio::sync::oneshot::channel();
@@ -187,7 +190,7 @@ impl Pair {
     }
 
     /// Joins an agent to the registry in memory and waits until its tunnel is live.
-    pub async fn join(&self, cluster: &str, hello: &Hello) -> (Agent, Tunnel) {
+    pub(super) async fn join(&self, cluster: &str, hello: &Hello) -> (Agent, Tunnel) {
         let (hub, agent) = link();
         let ticket = self.registry.admit(cluster, hello).unwrap();
         let agent = self.agent(agent);
@@ -197,18 +200,18 @@ impl Pair {
     }
 }
 
-pub struct Agent {
-    pub group: Tasks,
-    pub ended: tokio::sync::oneshot::Receiver<Result<agent::Ended, tunnel::Error>>,
+pub(super) struct Agent {
+    pub(super) group: Tasks,
+    pub(super) ended: tokio::sync::oneshot::Receiver<Result<agent::Ended, crate::Error>>,
 }
 
 /// Both ends of a connection in memory.
-pub fn link() -> (DuplexStream, DuplexStream) {
+pub(super) fn link() -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(64 * 1024)
 }
 
 /// Waits until `look` finds something.
-pub async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub(super) async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let found = async {
         loop {
             if let Some(found) = look() {
@@ -221,6 +224,6 @@ pub async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// `future`, or a failed test.
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it took too long")
 }

@@ -1,11 +1,9 @@
 //! exec, attach and port-forward through a tunnel.
 
-mod common;
-
-use common::{Pair, get, hello, post, soon, text, until};
+use super::{Pair, get, hello, post, soon, text, until};
+use crate::hub::Upgrade;
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tunnel::hub::Upgrade;
 
 fn exec(path: &str) -> Request<()> {
     let request = Request::builder().method("POST").uri(path);
@@ -81,7 +79,7 @@ async fn an_unread_upgrade_blocks_nothing() {
     };
     let requests = async {
         for _ in 0..50 {
-            let answer = tunnel.request(post("/echo", tunnel::full("small"))).await.unwrap();
+            let answer = tunnel.request(post("/echo", crate::full("small"))).await.unwrap();
             assert_eq!(text(answer.into_body()).await, "small");
         }
     };
@@ -96,5 +94,5 @@ async fn a_request_without_a_protocol_to_upgrade_to_is_not_sent() {
     let pair = Pair::new();
     let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;
     let error = tunnel.upgrade(get("/exec").map(|_| ())).await.err().unwrap();
-    assert!(matches!(error, tunnel::Error::Unsuitable(_)), "{error}");
+    assert!(matches!(error, crate::Error::Unsuitable(_)), "{error}");
 }

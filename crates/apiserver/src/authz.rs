@@ -49,7 +49,9 @@ impl Authorizer {
         let review = question(user, attributes);
         let key: [u8; 32] = Sha256::digest(review.to_string().as_bytes()).into();
         let decision = self.cache.try_get_with(key, self.ask(&review)).await;
-        decision.map(|decision| Decision::clone(&decision)).map_err(|failed| failed.status("what you may do"))
+        decision
+            .map(|decision| Decision::clone(&decision))
+            .map_err(|_| review::Failed::status_about("what you may do"))
     }
 
     /// Like [`Authorizer::decide`], with a refusal as the 403 a user sees.

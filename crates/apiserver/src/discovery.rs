@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use meta::Status;
 use serde_json::{Value, json};
@@ -23,10 +24,8 @@ pub(crate) struct Document {
 impl Document {
     pub(crate) fn new(value: &Value) -> Self {
         let text = value.to_string();
-        let digest: String =
-            Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02X}")).collect();
-        let etag =
-            HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+        let quoted = format!("\"{:X}\"", Bytes::copy_from_slice(&Sha256::digest(text.as_bytes())));
+        let etag = HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""));
         Self { text: text.into(), etag }
     }
 

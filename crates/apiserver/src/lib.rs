@@ -28,7 +28,7 @@ mod pipeline;
 mod review;
 mod serve;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod tls;
 mod user;
 

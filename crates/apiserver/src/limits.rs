@@ -162,17 +162,17 @@ impl InFlight {
     }
 }
 
-/// An answer's body on its way out: it is cut at the deadline, and `held` is dropped when it ends.
+/// An answer's body on its way out: it is cut at the deadline, and its company is dropped when it ends.
 pub(crate) struct Held<T> {
     inner: Option<Body>,
     timer: Option<Pin<Box<Sleep>>>,
-    held: Option<T>,
+    company: Option<T>,
 }
 
 impl<T> Held<T> {
-    pub(crate) fn new(inner: Body, deadline: Option<Instant>, held: T) -> Self {
+    pub(crate) fn new(inner: Body, deadline: Option<Instant>, company: T) -> Self {
         let timer = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        let mut body = Self { inner: Some(inner), timer, held: Some(held) };
+        let mut body = Self { inner: Some(inner), timer, company: Some(company) };
         body.finish_if_ended();
         body
     }
@@ -186,7 +186,7 @@ impl<T> Held<T> {
     fn finish(&mut self) {
         self.inner = None;
         self.timer = None;
-        self.held = None;
+        self.company = None;
     }
 }
 

@@ -70,7 +70,10 @@ struct Seen {
     upgrade: bool,
     permit: Option<Permit>,
     measured: Option<Measured>,
+    /// When the answer's body must have ended, too.
     deadline: Option<Instant>,
+    /// Whether the request's duration says anything about speed.
+    timed: bool,
 }
 
 impl Pipeline {
@@ -81,14 +84,25 @@ impl Pipeline {
         request: Request<Incoming>,
     ) -> Response<Body> {
         let http1 = request.version() < Version::HTTP_2;
-        let mut seen =
-            Seen { audit_id: new_audit_id(), upgrade: false, permit: None, measured: None, deadline: None };
+        let mut seen = Seen {
+            audit_id: new_audit_id(),
+            upgrade: false,
+            permit: None,
+            measured: None,
+            deadline: None,
+            timed: true,
+        };
         let served = AssertUnwindSafe(self.answer(&connection, request, &mut seen)).catch_unwind().await;
         let response = match served {
             Ok(Ok(response)) => response,
-            Ok(Err(status)) => status_response(&status),
+            Ok(Err(status)) => {
+                // A refusal is short and must arrive, also the one that says that the deadline has passed.
+                seen.deadline = None;
+                status_response(&status)
+            }
             Err(panic) => {
                 self.counters.panics.inc();
+                seen.deadline = None;
                 error!(audit_id = seen.audit_id, panic = words(&*panic), "a request ended in a panic");
                 status_response(&Status::internal("The server failed while it served the request."))
             }
@@ -122,7 +136,7 @@ impl Pipeline {
         request.headers_mut().remove(AUDIT_ID);
 
         if is_health(&info.path) {
-            return self.read_only(&request, || self.health.answer(&info.path, query(&request)));
+            return read_only(&request, || self.health.answer(&info.path, query(&request)));
         }
         let Caller { user, front_proxy, .. } = caller?;
         let user = user.ok_or_else(|| {
@@ -135,6 +149,7 @@ impl Pipeline {
         let long = seen.upgrade
             || (request.method() == Method::GET && asks_to_watch(query(&request)) && info.is_resource)
             || served.is_some_and(|served| served.api.long_running(&info));
+        seen.timed = !long;
         seen.deadline = (!long).then(|| Instant::now() + self.limits.request_deadline);
         let audit_id = seen.audit_id.clone();
         let answer = async {
@@ -195,21 +210,7 @@ impl Pipeline {
                 "The server could not find the requested path; /apis lists what is served.",
             ));
         };
-        self.read_only(request, || found.unwrap_or_else(|status| status_response(&status)))
-    }
-
-    fn read_only(
-        &self,
-        request: &Request<Incoming>,
-        answer: impl FnOnce() -> Response<Body>,
-    ) -> Result<Response<Body>, Status> {
-        if [Method::GET, Method::HEAD].contains(request.method()) {
-            return Ok(answer());
-        }
-        Err(Status::method_not_allowed(format!(
-            "The path {} can only be read; use GET.",
-            request.uri().path()
-        )))
+        read_only(request, || found.unwrap_or_else(|status| status_response(&status)))
     }
 
     fn too_slow(&self) -> Status {
@@ -243,9 +244,20 @@ impl Pipeline {
     }
 }
 
+/// The answer to a request that only reads; 405 for any other.
+fn read_only(
+    request: &Request<Incoming>,
+    answer: impl FnOnce() -> Response<Body>,
+) -> Result<Response<Body>, Status> {
+    if [Method::GET, Method::HEAD].contains(request.method()) {
+        return Ok(answer());
+    }
+    Err(Status::method_not_allowed(format!("The path {} can only be read; use GET.", request.uri().path())))
+}
+
 /// The audit id and the body's company: its place in flight, its measure and its deadline.
 fn finish(response: Response<Body>, seen: Seen, http1: bool) -> Response<Body> {
-    let Seen { audit_id, upgrade, permit, mut measured, deadline } = seen;
+    let Seen { audit_id, upgrade, permit, mut measured, deadline, timed } = seen;
     let (mut parts, body) = response.into_parts();
     let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if let Ok(id) = HeaderValue::from_str(&audit_id) {
@@ -256,7 +268,7 @@ fn finish(response: Response<Body>, seen: Seen, http1: bool) -> Response<Body> {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(measured) = &mut measured {
-        measured.answered(parts.status.as_u16(), deadline.is_some() || permit.is_none());
+        measured.answered(parts.status.as_u16(), timed);
     }
     debug!(audit_id, code = parts.status.as_u16(), "request answered");
     let body = Held::new(body, deadline, (permit, measured)).boxed_unsync();

@@ -31,7 +31,7 @@ pub(crate) struct Failed;
 
 impl Failed {
     /// What the user is told.
-    pub(crate) fn status(self, what: &str) -> Status {
+    pub(crate) fn status_about(what: &str) -> Status {
         let message = format!("The parent's API server could not be asked {what}. Try again in a moment.");
         Status::unavailable(message).retry_after(1)
     }

@@ -66,7 +66,7 @@ async fn follow(store: &TrustStore, api: &Api<ConfigMap>) -> anyhow::Result<()> 
                 info!("the authentication config was read");
             }
             Err(error) => {
-                warn!(%error, "the authentication config is not usable, the last one stays in force")
+                warn!(%error, "the authentication config is not usable, the last one stays in force");
             }
         }
         applied = Some(data);
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_form_kube_apiserver_writes_is_read() {
-        let ca = crate::testing::Ca::new("front-proxy-ca");
+        let ca = crate::tests::ca::Ca::new("front-proxy-ca");
         let pem = ca.pem();
         let trust = read(&data(&[
             ("client-ca-file", &pem),
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error_and_not_a_default() {
-        let ca = crate::testing::Ca::new("front-proxy-ca");
+        let ca = crate::tests::ca::Ca::new("front-proxy-ca");
         for (key, value) in [
             ("requestheader-allowed-names", "not json"),
             ("requestheader-username-headers", r#"["no header"]"#),

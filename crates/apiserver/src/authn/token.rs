@@ -39,7 +39,7 @@ impl Tokens {
         match found {
             Ok(Some(user)) => Ok(User::clone(&user)),
             Ok(None) => Err(Status::unauthorized("The bearer token is not valid, or has expired.")),
-            Err(failed) => Err(failed.status("who you are")),
+            Err(_) => Err(review::Failed::status_about("who you are")),
         }
     }
 

@@ -1,1 +1,6 @@
-//! The parent's side of registration and reporting.
+mod conditions;
+mod decision;
+mod labels;
+mod naming;
+mod objects;
+mod pulse;

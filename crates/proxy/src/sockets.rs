@@ -18,6 +18,8 @@ use crate::{attach, audit::VisitMetrics, openapi, visit};
 pub struct Options {
     /// How long the whole answer to a request that is neither watch, follow nor upgrade may take.
     pub visit_deadline: Duration,
+    /// Whether tunnels and visits are served at all (gate `SocketConnection`).
+    pub enabled: bool,
 }
 
 /// `proxies.clusternet.io/v1alpha1`, ready to be served.
@@ -101,13 +103,18 @@ impl Api for Sockets {
                     info.resource
                 )));
             }
+            if !inner.options.enabled {
+                return Err(Status::unavailable(
+                    "Visits and tunnels are switched off on this hub (feature gate SocketConnection).",
+                ));
+            }
             let Some(cluster) = info.name.clone() else {
                 return Err(Status::method_not_allowed(
                     "Sockets are not stored and cannot be listed; kubectl get managedclusters -A shows the clusters.",
                 ));
             };
             match info.subresource.as_deref() {
-                Some("attach") => attach::serve(&inner, &context, &cluster, request).await,
+                Some("attach") => attach::serve(&inner, &context, &cluster, request),
                 Some("proxy" | "direct" | "http" | "https") => {
                     visit::serve(inner, context, cluster, request).await
                 }

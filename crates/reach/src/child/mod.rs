@@ -182,7 +182,7 @@ fn unreachable(error: &hyper_util::client::legacy::Error) -> Status {
 
 fn answer_with(status: &Status) -> Response<Body> {
     let mut response =
-        Response::new(Full::from(status.to_json()).map_err(|never| match never {}).boxed_unsync());
+        Response::new(tunnel::full(status.to_json()));
     *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response

@@ -8,10 +8,8 @@ use anyhow::Context as _;
 pub fn workspace() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    manifest
-        .ancestors()
-        .find(|path| path.join("Cargo.lock").is_file())
-        .map_or(manifest.clone(), Path::to_path_buf)
+    let root = manifest.ancestors().find(|path| path.join("Cargo.lock").is_file()).map(Path::to_path_buf);
+    root.unwrap_or(manifest)
 }
 
 /// Where a fleet called `name` keeps everything it has. It belongs to the checkout, whatever `CARGO_TARGET_DIR` says,

@@ -123,8 +123,8 @@ impl Source {
             })?
             .to_owned();
         let digest = Sha256::digest(format!("{manifest}{sums}"));
-        let key: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let cache = paths::cache()?.join("tools").join(format!("{}-{version}-{key}", module.directory));
+        let key = digest.iter().take(4).fold(0u32, |key, byte| key << 8 | u32::from(*byte));
+        let cache = paths::cache()?.join("tools").join(format!("{}-{version}-{key:08x}", module.directory));
         Ok(Self { module, sources, version, cache, assets })
     }
 
@@ -178,8 +178,7 @@ impl Source {
                 for (key, value) in
                     [("gitVersion", self.version.as_str()), ("gitMajor", major), ("gitMinor", minor)]
                 {
-                    flags.push_str(" -X ");
-                    flags.push_str(&format!("{package}.{key}={value}"));
+                    flags.extend([" -X ", package, ".", key, "=", value]);
                 }
             }
         }

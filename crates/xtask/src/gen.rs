@@ -35,5 +35,6 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
 
 /// The checkout this program was built from.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own).to_path_buf()
 }

@@ -63,6 +63,14 @@ const STAGES: [&str; 5] = [
     "kustomize/stage/pod/fast/pod-delete.yaml",
 ];
 
+/// kwok 0.8 never closes the standard input of a command it runs, so `kubectl cp` to a pod and `exec -i` would never
+/// end. (file in the module, what stands there, what shall)
+const KWOK_FIX: (&str, &str, &str) = (
+    "pkg/utils/exec/exec.go",
+    "_, _ = io.Copy(inPipe, opt.In)",
+    "_, _ = io.Copy(inPipe, opt.In); _ = inPipe.Close()",
+);
+
 impl Tools {
     /// Finds the programs in `KUBEBUILDER_ASSETS` or the cache, and builds what is missing.
     pub async fn ensure(progress: Progress) -> anyhow::Result<Self> {
@@ -122,7 +130,7 @@ impl Source {
                 format!("tools/{}/go.mod does not require {}", module.directory, module.version_of)
             })?
             .to_owned();
-        let digest = Sha256::digest(format!("{manifest}{sums}"));
+        let digest = Sha256::digest(format!("{manifest}{sums}{}", KWOK_FIX.2));
         let key = digest.iter().take(4).fold(0u32, |key, byte| key << 8 | u32::from(*byte));
         let cache = paths::cache()?.join("tools").join(format!("{}-{version}-{key:08x}", module.directory));
         Ok(Self { module, sources, version, cache, assets })
@@ -150,15 +158,13 @@ impl Source {
         std::fs::create_dir_all(&self.cache)?;
         // A build that is interrupted leaves no half program under the final name.
         let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-        let output = Command::new("go")
-            .current_dir(&self.sources)
-            .args(["build", "-ldflags", &self.linker_flags(), "-o"])
-            .arg(&unfinished)
-            .arg(package)
-            .kill_on_drop(true)
-            .output()
-            .await
-            .context(
+        let mut command = Command::new("go");
+        command.current_dir(&self.sources).args(["build", "-ldflags", &self.linker_flags()]);
+        if package.starts_with(COMPANIONS.version_of) {
+            command.arg("-modfile").arg(self.fixed_kwok().await?);
+        }
+        let output =
+            command.arg("-o").arg(&unfinished).arg(package).kill_on_drop(true).output().await.context(
                 "cannot run go: the fleet's programs are built with Go 1.26 or newer, see https://go.dev/dl",
             )?;
         if !output.status.success() {
@@ -166,6 +172,44 @@ impl Source {
         }
         std::fs::rename(&unfinished, path)?;
         Ok(())
+    }
+
+    /// Where the sources of kwok are.
+    async fn kwok_module(&self) -> anyhow::Result<PathBuf> {
+        let download = Command::new("go").current_dir(&self.sources).args(["mod", "download"]).status().await;
+        download.context("cannot run go")?;
+        let output = Command::new("go")
+            .current_dir(&self.sources)
+            .args(["list", "-m", "-f", "{{.Dir}}", COMPANIONS.version_of])
+            .output()
+            .await
+            .context("cannot run go")?;
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    }
+
+    /// A go.mod by which kwok is built from a copy of its sources with [`KWOK_FIX`].
+    async fn fixed_kwok(&self) -> anyhow::Result<PathBuf> {
+        let (file, old, new) = KWOK_FIX;
+        let copy = self.cache.join("kwok-source");
+        let _ = std::fs::remove_dir_all(&copy);
+        // The module cache is read-only; the copy must not be.
+        let status = Command::new("cp")
+            .args(["-r", "--no-preserve=mode"])
+            .arg(self.kwok_module().await?)
+            .arg(&copy)
+            .status()
+            .await?;
+        if !status.success() {
+            bail!("cannot copy the sources of kwok");
+        }
+        let text = std::fs::read_to_string(copy.join(file)).with_context(|| format!("kwok has no {file}"))?;
+        paths::write(&copy.join(file), text.replace(old, new))?;
+        let mut manifest = std::fs::read_to_string(self.sources.join("go.mod"))?;
+        manifest.extend(["\nreplace ", COMPANIONS.version_of, " => ", &copy.to_string_lossy(), "\n"]);
+        let path = self.cache.join("kwok.mod");
+        paths::write(&path, manifest)?;
+        std::fs::copy(self.sources.join("go.sum"), self.cache.join("kwok.sum"))?;
+        Ok(path)
     }
 
     /// Kubernetes programs built without these report a version that no client can parse.
@@ -191,13 +235,7 @@ impl Source {
         if path.is_file() {
             return Ok(path);
         }
-        let output = Command::new("go")
-            .current_dir(&self.sources)
-            .args(["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"])
-            .output()
-            .await
-            .context("cannot run go")?;
-        let module = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        let module = self.kwok_module().await?;
         let mut all = String::new();
         for stage in STAGES {
             let text = std::fs::read_to_string(module.join(stage))

@@ -106,9 +106,11 @@ fn ready(all: &[Condition]) -> Option<&Condition> {
     find(all, types::READY)
 }
 
+/// Whether the condition comes, or turns to another reason.
 fn is_new(cluster: &ManagedCluster, wanted: &[Condition], type_: &str) -> bool {
     let current = cluster.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    find(wanted, type_).is_some() && find(current, type_).is_none()
+    let reason = |all: &[Condition]| find(all, type_).map(|condition| condition.reason.clone());
+    reason(wanted).is_some_and(|wanted| reason(current).is_none_or(|current| current != wanted))
 }
 
 /// Brings the taints in line with the conditions; the object after that, and whether it took a write.

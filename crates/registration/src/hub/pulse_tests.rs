@@ -192,7 +192,7 @@ fn taints_follow_ready_and_leave_those_of_users_alone() {
         judge_taints(&current, &cluster.status.unwrap().conditions)
     };
     let lost = conditions::STATUS_UNKNOWN;
-    assert_eq!(given("Unknown", lost, &[]), [unknown.clone()]);
+    assert_eq!(given("Unknown", lost, &[]), std::slice::from_ref(&unknown));
     assert_eq!(
         given("Unknown", lost, &[&user, &not_ready]),
         [user.clone(), unknown.clone()],

@@ -59,8 +59,14 @@ pub(crate) async fn examine(
     let (generation, now) = (request.metadata.generation, Timestamp::now());
     match consider(context, request).await? {
         Outcome::Registered { child, ca_certificate, credential } => {
+            let sealed = credential.as_ref().is_some_and(|credential| credential.sealed);
             let next = answer::approved(&current, &child, ca_certificate, credential, generation, now);
-            if write(context, request, &current, next).await? && !is_approved(Some(&current)) {
+            let written = write(context, request, &current, next).await?;
+            if sealed {
+                let note = "A token for the cluster, sealed to the key of this request, is in its status.";
+                context.events.normal(request, "TokenSealed", note).await;
+            }
+            if written && !is_approved(Some(&current)) {
                 info!(
                     cluster = child.id,
                     namespace = child.namespace,

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use kube::Client;
 use parking_lot::Mutex;
 use rand::RngExt as _;
@@ -38,7 +39,7 @@ impl Context {
             events: Events::new(client.clone()),
             fence: Fence::new(client.clone()),
             issuer: Issuer::new(client.clone(), options.token_lifetime),
-            memory: Memory::default(),
+            memory: Memory::watching(Timestamp::now()),
             blocked: Blocked::default(),
             failures: Failures::default(),
             admission: Semaphore::new(1),

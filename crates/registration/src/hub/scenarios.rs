@@ -36,7 +36,9 @@ fn hub(parent: &Parent) -> Arc<Context> {
 }
 
 fn hub_with(parent: &Parent, options: Options) -> Arc<Context> {
-    Arc::new(Context::new(parent.client(), options, Counters::default()))
+    let mut hub = Context::new(parent.client(), options, Counters::default());
+    hub.memory = lifecycle::Memory::watching(Timestamp::UNIX_EPOCH);
+    Arc::new(hub)
 }
 
 fn ask(parent: &Parent, id: &str, key: &PrivateKey, spec: &serde_json::Value) {

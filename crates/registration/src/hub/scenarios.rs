@@ -232,6 +232,26 @@ async fn a_name_goes_to_the_first_and_the_second_gets_it_when_it_is_free() {
 }
 
 #[tokio::test]
+async fn of_two_that_want_a_name_at_once_one_gets_it() {
+    let parent = Parent::installed();
+    let hub = hub(&parent);
+    let other = ID.replace('0', "1");
+    ask(&parent, ID, &PrivateKey::generate(), &json!({ "clusterName": "bar" }));
+    ask(&parent, &other, &PrivateKey::generate(), &json!({ "clusterName": "bar" }));
+    loop {
+        let (first, second) = tokio::join!(look(&hub, &parent, ID), look(&hub, &parent, &other));
+        if first.is_ok() && second.is_ok() {
+            break;
+        }
+    }
+    let mut reasons = [reason(&request(&parent, ID)), reason(&request(&parent, &other))];
+    reasons.sort();
+    assert_eq!(reasons, [approval::APPROVED, approval::CLUSTER_NAME_TAKEN]);
+    assert_eq!(parent.all("managedclusters").len(), 1);
+    assert_eq!(parent.all("namespaces").len(), 1, "nothing is made for the one that is denied");
+}
+
+#[tokio::test]
 async fn derived_names_that_are_taken_are_passed_over() {
     let parent = Parent::installed();
     let taken = super::naming::candidates(names::NAMESPACE_PREFIX, ID).next().unwrap();

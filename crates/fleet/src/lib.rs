@@ -12,6 +12,7 @@ mod control_plane;
 pub mod e2e;
 mod fleet;
 pub mod http;
+pub mod install;
 pub mod kubeconfig;
 pub mod kwok;
 pub mod load;
@@ -26,6 +27,7 @@ pub mod wait;
 
 pub use cluster::{Cluster, Output};
 pub use fleet::{DEFAULT, Fleet, MAX_CHILDREN};
+pub use install::Registered;
 pub use process::{Process, Spec};
 pub use progress::Progress;
 pub use state::free_port;

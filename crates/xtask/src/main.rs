@@ -36,6 +36,13 @@ enum FleetCommand {
         #[arg(long, default_value_t = 2, value_name = "N")]
         children: u8,
     },
+    /// Builds Clusterway and runs it: the hub beside the parent, an agent beside each child; logs are in
+    /// target/fleet/log.
+    Install {
+        /// The cargo profile of the programs; dev builds faster.
+        #[arg(long, default_value = "release", value_name = "PROFILE")]
+        profile: String,
+    },
     /// Creates many pods in one child.
     Load {
         /// Which.
@@ -88,6 +95,10 @@ async fn run_fleet(command: FleetCommand, progress: Progress) -> anyhow::Result<
                 progress.note(format_args!("export KUBECONFIG={}", cluster.kubeconfig().display()));
             }
             Ok(())
+        }
+        FleetCommand::Install { profile } => {
+            let fleet = Fleet::open(fleet::DEFAULT, progress).await?;
+            fleet.install(&fleet::install::Options { profile, ..fleet::install::Options::default() }).await
         }
         FleetCommand::Load { child, pods } => {
             let fleet = Fleet::open(fleet::DEFAULT, progress).await?;

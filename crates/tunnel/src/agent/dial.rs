@@ -1,9 +1,15 @@
 //! From a URL to a tunnel: DNS, TCP, TLS, and the HTTP/1.1 upgrade through the parent's aggregation.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
+use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{body::Incoming, client::conn::http1, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -185,22 +191,12 @@ where
     let request = request(dial, &key)?;
     let builder = http1::Builder::new().max_buf_size(16 * 1024).handshake(TokioIo::new(io));
     let (mut sender, connection) = builder.await.map_err(|e| broken(&e))?;
-    let mut connection = pin!(connection.with_upgrades());
-    let response = tokio::select! {
-        // The answer first: a server may close right behind it.
-        biased;
-        response = sender.send_request(request) => response.map_err(|e| broken(&e))?,
-        ended = &mut connection => return Err(match ended {
-            Err(error) => broken(&error),
-            Ok(()) => DialError::Unreachable(String::from("the connection was closed without an answer")),
-        }),
-    };
+    let mut connection = pin!(connection.with_upgrades().fuse());
+    let answer = driving(connection.as_mut(), sender.send_request(request)).await;
+    let response = answer.map_err(|e| broken(&e))?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(tokio::select! {
-            error = refusal(response) => error,
-            // With the connection gone the body ends, one way or the other.
-            error = async { let _ = connection.await; std::future::pending().await } => error,
-        });
+        let refusal = driving(connection, async { Ok(refusal(response).await) }).await;
+        return Err(refusal.unwrap_or_else(|e| broken(&e)));
     }
     if !granted(response.headers(), &key) {
         return Err(DialError::NotAHub(String::from("it grants another WebSocket than the one asked for")));
@@ -209,12 +205,28 @@ where
         HelloError::Version { ours, theirs } => DialError::VersionMismatch { ours, theirs },
         other => DialError::NotAHub(other.to_string()),
     })?;
-    let (ended, io) = tokio::join!(connection, hyper::upgrade::on(response));
-    ended.map_err(|e| broken(&e))?;
-    Ok(Connection { welcome, io: TokioIo::new(io.map_err(|e| broken(&e))?) })
+    let io = driving(connection, hyper::upgrade::on(response)).await.map_err(|e| broken(&e))?;
+    Ok(Connection { welcome, io: TokioIo::new(io) })
 }
 
-fn request(dial: &Dial, key: &str) -> Result<Request<crate::Body>, DialError> {
+/// Waits for `future` while the connection works for it. The connection may end in the very step that completes the
+/// future.
+async fn driving<T>(
+    connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+    future: impl Future<Output = hyper::Result<T>>,
+) -> hyper::Result<T> {
+    let mut future = pin!(future);
+    tokio::select! {
+        biased;
+        done = &mut future => done,
+        ended = connection => {
+            ended?;
+            future.await
+        }
+    }
+}
+
+fn request(dial: &Dial, key: &str) -> Result<Request<Empty<Bytes>>, DialError> {
     let path = match dial.url.query() {
         None => dial.url.path().to_owned(),
         Some(query) => format!("{}?{query}", dial.url.path()),
@@ -230,7 +242,7 @@ fn request(dial: &Dial, key: &str) -> Result<Request<crate::Body>, DialError> {
     let request = Request::get(path).header(header::HOST, host).header(header::AUTHORIZATION, bearer);
     let request =
         request.header(header::USER_AGENT, format!("clusterway-agent/{}", dial.hello.agent_version));
-    let mut request = request.body(crate::empty()).map_err(|error| DialError::Config(error.to_string()))?;
+    let mut request = request.body(Empty::new()).map_err(|error| DialError::Config(error.to_string()))?;
     ask(request.headers_mut(), key);
     dial.hello.write(request.headers_mut()).map_err(|error| DialError::Config(error.to_string()))?;
     Ok(request)

@@ -181,7 +181,7 @@ impl Tunnel {
     }
 
     /// Takes no new requests from now on; the tunnel's task lets the running ones finish and closes it.
-    pub(super) fn retire(&self) {
+    pub(crate) fn retire(&self) {
         self.shared.retired.cancel();
         self.shared.sender.lock().take();
     }

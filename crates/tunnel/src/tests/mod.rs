@@ -1,5 +1,6 @@
 //! A hub and an agent joined by a link, and the agent's service that the tests talk to.
 
+mod dialling;
 mod faults;
 mod lifecycle;
 mod requests;

@@ -11,3 +11,4 @@ pub mod clusters;
 pub mod crds;
 pub mod names;
 pub mod proxies;
+mod schema;

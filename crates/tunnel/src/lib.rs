@@ -30,7 +30,6 @@ pub mod ws;
 
 pub use error::Error;
 pub use hello::{Features, Hello, HelloError, Version, Welcome, headers};
-pub use hub::{Upgrade, UpgradedIo};
 
 /// An error of whoever produces a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

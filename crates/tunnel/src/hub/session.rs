@@ -85,6 +85,9 @@ pub(super) async fn run(
                 reason = refused.reason(),
                 "a tunnel lost a race"
             );
+            tunnel.retire();
+            drop(session);
+            let _ = timeout(limits::CLOSE_TIMEOUT, connection).await;
             return;
         }
     }

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{Pair, hello, post, soon, text, until};
 use crate::{
     Body, Version,
-    agent::{Dial, DialError, Ended, State, Untrusted, connect, keep, serve},
+    agent::{Dial, DialError, Ended, Metrics, State, Untrusted, connect, keep, serve},
     hub::Registry,
 };
 
@@ -116,7 +116,7 @@ async fn a_tunnel_through_tls_and_an_http1_upgrade() {
     assert_eq!(connection.welcome.hub_instance, "hub-1");
     let (child, tasks) = (pair.child(), pair.tasks.clone());
     let agent = pair.tasks.spawn_draining("agent", async move {
-        assert_eq!(serve(connection, child, &tasks).await.unwrap(), Ended::ByHub);
+        assert_eq!(serve(connection, child, &Metrics::default(), &tasks).await.unwrap(), Ended::ByHub);
     });
     let tunnel = until(|| pair.registry.get("c")).await;
     let answer = soon(tunnel.request(post("/echo", crate::full("over TLS")))).await.unwrap();
@@ -268,8 +268,9 @@ async fn a_lost_tunnel_is_dialled_again_and_a_new_address_or_token_ends_the_wait
     let (child, group) = (pair.child(), pair.tasks.child());
     let agent = {
         let group = group.clone();
-        pair.tasks
-            .spawn_draining("agent", async move { keep(dial_receiver, child, state_sender, &group).await })
+        pair.tasks.spawn_draining("agent", async move {
+            keep(dial_receiver, child, state_sender, Metrics::default(), &group).await;
+        })
     };
     let failed = until(|| Some(state.borrow().clone()).filter(|state| state.failures == 1)).await;
     assert!(!failed.connected && failed.next_try.is_some());

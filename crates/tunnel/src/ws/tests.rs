@@ -200,3 +200,30 @@ async fn two_idle_ends_keep_each_other_alive_with_one_ping_in_15_s() {
     assert!(meter.cause().is_none());
     assert_eq!((meter.received(), meter.sent()), (0, 0));
 }
+
+#[test]
+fn no_bytes_of_a_peer_make_the_stream_panic_or_wait() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(2_000));
+    // Mostly plausible first bytes: otherwise nothing gets past the first header.
+    let piece = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..20),
+        Just(vec![0x82, 0x83, 0, 0, 0, 0, 1, 2, 3]),
+        Just(vec![0x89, 0x80, 0, 0, 0, 0]),
+        Just(vec![0x02, 0x80, 0, 0, 0, 0, 0x80, 0x80, 0, 0, 0, 0]),
+        Just(vec![0x82, 0xfe, 0, 4, 0, 0, 0, 0, 9, 9, 9, 9]),
+        Just(vec![0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]),
+    ];
+    let outcome = runner.run(&prop::collection::vec(piece, 0..12), |pieces| {
+        let bytes = pieces.concat();
+        runtime.block_on(async {
+            let (mut stream, meter) =
+                Stream::new(tokio::io::join(&bytes[..], tokio::io::sink()), Role::Server, Totals::default());
+            let mut got = Vec::new();
+            let _ = stream.read_to_end(&mut got).await;
+            prop_assert!(meter.cause().is_some() && got.len() <= bytes.len());
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}

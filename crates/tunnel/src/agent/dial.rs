@@ -29,6 +29,9 @@ use crate::{
 
 /// More than this of a refusal is not read.
 const REFUSAL_LIMIT: usize = 64 * 1024;
+/// What the kernel holds of our bytes beyond those that are on their way.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
 /// Longer than this no Retry-After keeps us waiting.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 
@@ -162,8 +165,7 @@ async fn dial_and_ask(dial: &Dial) -> Result<Connection, DialError> {
         Host::Ipv6(address) => TcpStream::connect((*address, port)).await,
     };
     let tcp = tcp.map_err(|error| DialError::Unreachable(format!("{host}:{port}: {error}")))?;
-    // Many small frames: waiting to fill packets would cost every request a round trip.
-    let _ = tcp.set_nodelay(true);
+    tune(&tcp);
     if !tls {
         return connect_over(tcp, dial).await;
     }
@@ -179,6 +181,16 @@ async fn dial_and_ask(dial: &Dial) -> Result<Connection, DialError> {
     let stream =
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|error| explain_tls(&error))?;
     connect_over(stream, dial).await
+}
+
+/// For small answers beside large ones, over an uplink that may be slow. Without either a tunnel works, so errors do
+/// not matter.
+fn tune(tcp: &TcpStream) {
+    // Many small frames: waiting to fill packets would cost every request a round trip.
+    let _ = tcp.set_nodelay(true);
+    // What is in the kernel cannot be overtaken any more; it would take megabytes, seconds of a slow uplink.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT);
 }
 
 /// Asks for a tunnel over a connection to the parent that exists already.

@@ -176,6 +176,10 @@ impl Tunnel {
         Error::of_stream(error, self.shared.meter.cause())
     }
 
+    pub(super) fn meter(&self) -> &Meter {
+        &self.shared.meter
+    }
+
     pub(super) fn id(&self) -> u64 {
         self.shared.id
     }

@@ -31,6 +31,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// How long a client may take to send its headers, or keep an HTTP/1.1 connection idle.
     pub header_timeout: Duration,
+    /// How long a connection may stay open without anybody who can be named.
+    pub nameless_deadline: Duration,
     /// Connections; more wait to be accepted.
     pub connections: usize,
     /// How long a TLS handshake may take.
@@ -48,7 +50,9 @@ impl Default for Limits {
             in_flight: 20_000,
             request_deadline: Duration::from_secs(60),
             header_bytes: 64 * 1024,
-            header_timeout: Duration::from_secs(90),
+            // Above the 90 s after which Go's clients close an idle connection themselves.
+            header_timeout: Duration::from_secs(120),
+            nameless_deadline: Duration::from_secs(30),
             connections: 20_000,
             handshake_deadline: Duration::from_secs(10),
             streams_per_connection: 10_000,

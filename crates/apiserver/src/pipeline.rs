@@ -142,6 +142,7 @@ impl Pipeline {
         let user = user.ok_or_else(|| {
             Status::unauthorized("The request shows no credential. Send it through the parent's API server.")
         })?;
+        connection.set_identified();
         let permit = self.in_flight.admit(&user.name)?;
         seen.permit = Some(permit.clone());
 

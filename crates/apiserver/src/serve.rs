@@ -40,6 +40,10 @@ const MOST_HEADERS: usize = 1_000;
 /// The HTTP libraries refuse oversized headers without a `Status`; beyond this we let them.
 const HEADER_SLACK: usize = 64 * 1024;
 
+/// Streams a client may open and cancel before we got to them. All clients of the parent share one connection: the
+/// library's default of 20 would let one of them cut off all others.
+const CANCELLED_STREAMS: usize = 1_000;
+
 /// What a server is made of. Set the fields, then [`ServerBuilder::bind`].
 pub struct ServerBuilder {
     /// Where to listen; port 0 takes a free one.
@@ -206,14 +210,29 @@ async fn serve(
         .collect();
     let http2 = session.alpn_protocol() == Some(b"h2");
     let peer = Arc::new(Connection::new(address, chain));
+    let nameless = {
+        let (peer, deadline) = (peer.clone(), limits.nameless_deadline);
+        async move {
+            tokio::time::sleep(deadline).await;
+            if peer.is_identified() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
     let service = service_fn(move |request| {
         let (pipeline, peer) = (pipeline.clone(), peer.clone());
         async move { Ok::<_, Infallible>(pipeline.serve(peer, request).await) }
     });
     let builder = protocol(limits, http2);
     let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(served.into_owned()).await {
-        debug!(%address, error, "connection ended with an error");
+    tokio::select! {
+        ended = watcher.watch(served.into_owned()) => {
+            if let Err(error) = ended {
+                debug!(%address, error, "connection ended with an error");
+            }
+        }
+        // Strangers may not hold the places of those with a name.
+        () = nameless => debug!(%address, "connection without a named caller cut"),
     }
 }
 
@@ -234,6 +253,7 @@ fn protocol(limits: &Limits, http2: bool) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(limits.streams_per_connection)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_pending_accept_reset_streams(CANCELLED_STREAMS)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(headers).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_EVERY)

@@ -6,7 +6,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,6 +33,7 @@ pub(crate) struct Connection {
     pub(crate) address: SocketAddr,
     chain: Vec<CertificateDer<'static>>,
     verdict: Mutex<Option<(u64, Instant, Arc<Verdict>)>>,
+    identified: AtomicBool,
 }
 
 /// What a certificate chain proves.
@@ -44,7 +48,17 @@ pub(crate) struct Verdict {
 impl Connection {
     /// A connection whose peer showed `chain` in its handshake (it has proved that it holds the key).
     pub(crate) fn new(address: SocketAddr, chain: Vec<CertificateDer<'static>>) -> Self {
-        Self { address, chain, verdict: Mutex::new(None) }
+        Self { address, chain, verdict: Mutex::new(None), identified: AtomicBool::new(false) }
+    }
+
+    /// Somebody with a name has sent a request over this connection.
+    pub(crate) fn set_identified(&self) {
+        self.identified.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody with a name has ever sent a request over this connection.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.identified.load(Ordering::Relaxed)
     }
 
     /// What the chain proves under `trust`. Remembered for a minute, or until the authorities change.

@@ -11,6 +11,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod protocol;
+mod serving;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -61,7 +62,7 @@ impl World {
         let server: Server = server.bind().await.unwrap();
         let address = server.address().unwrap();
         tasks.spawn_draining("server", server.run(tasks.child()));
-        Self { client_ca, proxy_ca, server_ca, parent, trust, metrics, echo, address, tasks }
+        Self { client_ca, proxy_ca, parent, trust, metrics, echo, address, tasks, server_ca }
     }
 
     /// A caller who shows no certificate.

@@ -1,12 +1,12 @@
 //! The listener: accepts, speaks TLS and HTTP, and ends gracefully.
 
-use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use runtime::{CancellationToken, Tasks, metrics::Metrics};
 use rustls::{pki_types::CertificateDer, server::ResolvesServerCert};
 use tokio::{
@@ -14,6 +14,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -116,7 +117,7 @@ impl Server {
     /// requests in flight end within the drain deadline.
     pub async fn run(self, tasks: Tasks) {
         let places = Arc::new(Semaphore::new(self.limits.connections));
-        let graceful = GracefulShutdown::new();
+        let open = TaskTracker::new();
         let hurry = CancellationToken::new();
         let token = tasks.token();
         loop {
@@ -144,20 +145,21 @@ impl Server {
                     continue;
                 }
             };
-            let (watcher, hurry) = (graceful.watcher(), hurry.clone());
+            let (open, draining, hurry) = (open.token(), self.ending.clone(), hurry.clone());
             let (pipeline, limits) = (self.pipeline.clone(), self.limits.clone());
             tasks.spawn_draining("connection", async move {
-                let _place = place;
+                let _place = (place, open);
                 tokio::select! {
                     () = hurry.cancelled() => {}
-                    () = connection(stream, address, TlsAcceptor::from(config), pipeline, limits, watcher) => {}
+                    () = connection(stream, address, TlsAcceptor::from(config), pipeline, limits, &draining) => {}
                 }
             });
         }
         self.ending.cancel();
         drop(self.listener);
-        info!(connections = graceful.count(), "draining connections");
-        if tokio::time::timeout(self.limits.drain_deadline, graceful.shutdown()).await.is_err() {
+        info!(connections = open.len(), "draining connections");
+        open.close();
+        if tokio::time::timeout(self.limits.drain_deadline, open.wait()).await.is_err() {
             warn!("connections were still busy at the drain deadline and are cut");
         }
         hurry.cancel();
@@ -171,7 +173,7 @@ async fn connection(
     acceptor: TlsAcceptor,
     pipeline: Arc<Pipeline>,
     limits: Limits,
-    watcher: hyper_util::server::graceful::Watcher,
+    draining: &CancellationToken,
 ) {
     // Small answers must not wait for company.
     let _ = stream.set_nodelay(true);
@@ -190,7 +192,7 @@ async fn connection(
     };
     pipeline.counters.connections.inc();
     let counters = pipeline.counters.clone();
-    serve(stream, address, pipeline, &limits, watcher).await;
+    serve(stream, address, pipeline, &limits, draining).await;
     counters.connections.dec();
 }
 
@@ -199,7 +201,7 @@ async fn serve(
     address: SocketAddr,
     pipeline: Arc<Pipeline>,
     limits: &Limits,
-    watcher: hyper_util::server::graceful::Watcher,
+    draining: &CancellationToken,
 ) {
     let (_, session) = stream.get_ref();
     let chain: Vec<CertificateDer<'static>> = session
@@ -223,12 +225,29 @@ async fn serve(
         let (pipeline, peer) = (pipeline.clone(), peer.clone());
         async move { Ok::<_, Infallible>(pipeline.serve(peer, request).await) }
     });
-    let builder = protocol(limits, http2);
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let io = TokioIo::new(stream);
+    // TLS has negotiated the version: guessing it from the first bytes would wait for ever for a silent client.
+    let served = async {
+        if http2 {
+            let mut connection = pin!(newer(limits).serve_connection(io, service));
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                () = draining.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        } else {
+            let mut connection = pin!(older(limits).serve_connection(io, service).with_upgrades());
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                () = draining.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        }
+    };
     tokio::select! {
-        ended = watcher.watch(served.into_owned()) => {
+        ended = served => {
             if let Err(error) = ended {
-                debug!(%address, error, "connection ended with an error");
+                debug!(%address, %error, "connection ended with an error");
             }
         }
         // Strangers may not hold the places of those with a name.
@@ -236,26 +255,26 @@ async fn serve(
     }
 }
 
-/// HTTP as TLS negotiated it: no guessing from the first bytes, which a silent client could delay for ever.
-fn protocol(limits: &Limits, http2: bool) -> auto::Builder<TokioExecutor> {
-    let builder = auto::Builder::new(TokioExecutor::new());
-    let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
-    let headers = limits.header_bytes + HEADER_SLACK;
+fn older(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(MOST_HEADERS)
-        .max_buf_size(headers.max(STREAM_WINDOW as usize));
+        .max_buf_size((limits.header_bytes + HEADER_SLACK).max(STREAM_WINDOW as usize));
     builder
-        .http2()
+}
+
+fn newer(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_per_connection)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_pending_accept_reset_streams(CANCELLED_STREAMS)
         .max_send_buf_size(SEND_BUFFER)
-        .max_header_list_size(u32::try_from(headers).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(limits.header_bytes + HEADER_SLACK).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_ANSWERED_WITHIN);
     builder

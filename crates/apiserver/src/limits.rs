@@ -37,7 +37,9 @@ pub struct Limits {
     pub connections: usize,
     /// How long a TLS handshake may take.
     pub handshake_deadline: Duration,
-    /// HTTP/2 streams per connection. The parent sends everything over one connection, so this bounds all of it.
+    /// HTTP/2 streams of the parent, which sends everything over one connection.
+    pub streams_of_front_proxy: u32,
+    /// HTTP/2 streams of every other connection.
     pub streams_per_connection: u32,
     /// How long requests in flight may go on after the server was told to end.
     pub drain_deadline: Duration,
@@ -55,7 +57,8 @@ impl Default for Limits {
             nameless_deadline: Duration::from_secs(30),
             connections: 20_000,
             handshake_deadline: Duration::from_secs(10),
-            streams_per_connection: 10_000,
+            streams_of_front_proxy: 10_000,
+            streams_per_connection: 1_000,
             drain_deadline: Duration::from_secs(30),
         }
     }
@@ -109,12 +112,17 @@ struct Counts {
 }
 
 /// A place among the requests in flight, given back when the last clone is dropped.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Permit {
     _place: Arc<Place>,
 }
 
-#[derive(Debug)]
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Permit")
+    }
+}
+
 struct Place {
     caller: Arc<str>,
     counts: Arc<Mutex<Counts>>,

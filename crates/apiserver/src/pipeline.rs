@@ -110,6 +110,11 @@ impl Pipeline {
         finish(response, seen, http1)
     }
 
+    /// Whether the connection is a trusted front proxy's, now.
+    pub(crate) fn is_front_proxy(&self, connection: &Connection) -> bool {
+        connection.verify(&self.authenticator.trust().current()).front_proxy
+    }
+
     async fn answer(
         &self,
         connection: &Arc<Connection>,

@@ -1,25 +1,15 @@
 //! The listener: accepts, speaks TLS and HTTP, and ends gracefully.
 
-use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::{
-    server::conn::{http1, http2},
-    service::service_fn,
-};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use runtime::{CancellationToken, Tasks, metrics::Metrics};
-use rustls::{pki_types::CertificateDer, server::ResolvesServerCert};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use rustls::server::ResolvesServerCert;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{
-    Api, Authenticator, Authorizer, Check,
-    authn::Connection,
+    Api, Authenticator, Authorizer, Check, connection,
     discovery::Discovery,
     health::Health,
     limits::{InFlight, Limits},
@@ -28,22 +18,6 @@ use crate::{
     pipeline::{Pipeline, Served},
     tls::Acceptor,
 };
-
-// HTTP/2 windows are a correctness setting: the parent sends every request over one connection, and streams that
-// nobody reads must not stop the others. 256 stalled streams fit.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
-const SEND_BUFFER: usize = 256 * 1024;
-const PING_EVERY: Duration = Duration::from_secs(15);
-const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-/// Users may be in hundreds of groups, each a header of its own.
-const MOST_HEADERS: usize = 1_000;
-/// The HTTP libraries refuse oversized headers without a `Status`; beyond this we let them.
-const HEADER_SLACK: usize = 64 * 1024;
-
-/// Streams a client may open and cancel before we got to them. All clients of the parent share one connection: the
-/// library's default of 20 would let one of them cut off all others.
-const CANCELLED_STREAMS: usize = 1_000;
 
 /// What a server is made of. Set the fields, then [`ServerBuilder::bind`].
 pub struct ServerBuilder {
@@ -138,20 +112,27 @@ impl Server {
                     continue;
                 }
             };
-            let config = match self.acceptor.config() {
-                Ok(config) => config,
+            let (generation, config) = match self.acceptor.config() {
+                Ok(made) => made,
                 Err(error) => {
                     warn!(%error, "TLS cannot be set up");
                     continue;
                 }
             };
-            let (open, draining, hurry) = (open.token(), self.ending.clone(), hurry.clone());
-            let (pipeline, limits) = (self.pipeline.clone(), self.limits.clone());
+            let accepted = connection::Accepted {
+                stream,
+                address,
+                config,
+                generation,
+                pipeline: self.pipeline.clone(),
+                draining: self.ending.clone(),
+            };
+            let (open, hurry) = (open.token(), hurry.clone());
             tasks.spawn_draining("connection", async move {
                 let _place = (place, open);
                 tokio::select! {
                     () = hurry.cancelled() => {}
-                    () = connection(stream, address, TlsAcceptor::from(config), pipeline, limits, &draining) => {}
+                    () = accepted.run() => {}
                 }
             });
         }
@@ -164,120 +145,6 @@ impl Server {
         }
         hurry.cancel();
     }
-}
-
-/// One connection, from its handshake to its end.
-async fn connection(
-    stream: TcpStream,
-    address: SocketAddr,
-    acceptor: TlsAcceptor,
-    pipeline: Arc<Pipeline>,
-    limits: Limits,
-    draining: &CancellationToken,
-) {
-    // Small answers must not wait for company.
-    let _ = stream.set_nodelay(true);
-    let stream = match tokio::time::timeout(limits.handshake_deadline, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            pipeline.counters.handshakes_failed.inc();
-            debug!(%address, %error, "TLS handshake failed");
-            return;
-        }
-        Err(_) => {
-            pipeline.counters.handshakes_failed.inc();
-            debug!(%address, "TLS handshake took too long");
-            return;
-        }
-    };
-    pipeline.counters.connections.inc();
-    let counters = pipeline.counters.clone();
-    serve(stream, address, pipeline, &limits, draining).await;
-    counters.connections.dec();
-}
-
-async fn serve(
-    stream: TlsStream<TcpStream>,
-    address: SocketAddr,
-    pipeline: Arc<Pipeline>,
-    limits: &Limits,
-    draining: &CancellationToken,
-) {
-    let (_, session) = stream.get_ref();
-    let chain: Vec<CertificateDer<'static>> = session
-        .peer_certificates()
-        .unwrap_or_default()
-        .iter()
-        .map(|certificate| certificate.clone().into_owned())
-        .collect();
-    let http2 = session.alpn_protocol() == Some(b"h2");
-    let peer = Arc::new(Connection::new(address, chain));
-    let nameless = {
-        let (peer, deadline) = (peer.clone(), limits.nameless_deadline);
-        async move {
-            tokio::time::sleep(deadline).await;
-            if peer.is_identified() {
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    let service = service_fn(move |request| {
-        let (pipeline, peer) = (pipeline.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(pipeline.serve(peer, request).await) }
-    });
-    let io = TokioIo::new(stream);
-    // TLS has negotiated the version: guessing it from the first bytes would wait for ever for a silent client.
-    let served = async {
-        if http2 {
-            let mut connection = pin!(newer(limits).serve_connection(io, service));
-            tokio::select! {
-                ended = connection.as_mut() => return ended,
-                () = draining.cancelled() => connection.as_mut().graceful_shutdown(),
-            }
-            connection.await
-        } else {
-            let mut connection = pin!(older(limits).serve_connection(io, service).with_upgrades());
-            tokio::select! {
-                ended = connection.as_mut() => return ended,
-                () = draining.cancelled() => connection.as_mut().graceful_shutdown(),
-            }
-            connection.await
-        }
-    };
-    tokio::select! {
-        ended = served => {
-            if let Err(error) = ended {
-                debug!(%address, %error, "connection ended with an error");
-            }
-        }
-        // Strangers may not hold the places of those with a name.
-        () = nameless => debug!(%address, "connection without a named caller cut"),
-    }
-}
-
-fn older(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_headers(MOST_HEADERS)
-        .max_buf_size((limits.header_bytes + HEADER_SLACK).max(STREAM_WINDOW as usize));
-    builder
-}
-
-fn newer(limits: &Limits) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams_per_connection)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_pending_accept_reset_streams(CANCELLED_STREAMS)
-        .max_send_buf_size(SEND_BUFFER)
-        .max_header_list_size(u32::try_from(limits.header_bytes + HEADER_SLACK).unwrap_or(u32::MAX))
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_ANSWERED_WITHIN);
-    builder
 }
 
 fn by_group_version(apis: Vec<Arc<dyn Api>>) -> BTreeMap<(String, String), Served> {

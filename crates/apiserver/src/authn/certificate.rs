@@ -14,6 +14,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use runtime::CancellationToken;
 use rustls::{
     pki_types::{CertificateDer, UnixTime},
     server::danger::ClientCertVerifier,
@@ -32,6 +33,9 @@ pub(crate) struct Connection {
     /// The other end.
     pub(crate) address: SocketAddr,
     chain: Vec<CertificateDer<'static>>,
+    /// Which authorities the handshake knew.
+    generation: u64,
+    outdated: CancellationToken,
     verdict: Mutex<Option<(u64, Instant, Arc<Verdict>)>>,
     identified: AtomicBool,
 }
@@ -46,9 +50,32 @@ pub(crate) struct Verdict {
 }
 
 impl Connection {
-    /// A connection whose peer showed `chain` in its handshake (it has proved that it holds the key).
-    pub(crate) fn new(address: SocketAddr, chain: Vec<CertificateDer<'static>>) -> Self {
-        Self { address, chain, verdict: Mutex::new(None), identified: AtomicBool::new(false) }
+    /// A connection whose peer showed `chain` in its handshake (it has proved that it holds the key), which was held
+    /// under the authorities of `generation`.
+    pub(crate) fn new(address: SocketAddr, chain: Vec<CertificateDer<'static>>, generation: u64) -> Self {
+        Self {
+            address,
+            chain,
+            generation,
+            outdated: CancellationToken::new(),
+            verdict: Mutex::new(None),
+            identified: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the authorities have changed since the handshake: what the peer showed then, or was not asked for, may
+    /// not be what it would show now. Ends the connection gracefully if so, that the peer may open another.
+    pub(crate) fn is_outdated(&self, trust: &Trust) -> bool {
+        let outdated = self.generation != trust.generation();
+        if outdated {
+            self.outdated.cancel();
+        }
+        outdated
+    }
+
+    /// Cancelled when the peer should open another connection.
+    pub(crate) fn outdated(&self) -> &CancellationToken {
+        &self.outdated
     }
 
     /// Somebody with a name has sent a request over this connection.

@@ -124,7 +124,8 @@ async fn every_identity_may_do_what_its_list_says_and_nothing_else() {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/rights/{}.txt", subject.list));
         if std::env::var_os("CLUSTERWAY_RIGHTS_WRITE").is_some() {
-            std::fs::write(&file, found.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+            let lines: Vec<_> = found.into_iter().collect();
+            std::fs::write(&file, lines.join("\n") + "\n").unwrap();
             continue;
         }
         let listed = std::fs::read_to_string(&file).unwrap_or_default();

@@ -25,7 +25,7 @@ pub struct Status {
     pub message: String,
     /// What the failure is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<StatusDetails>,
+    pub details: Option<Box<StatusDetails>>,
 }
 
 /// The object or field a [`Status`] is about, and when to try again.
@@ -153,7 +153,7 @@ impl Status {
             status: "Failure",
             message: &self.message,
             reason: &self.reason,
-            details: self.details.as_ref(),
+            details: self.details.as_deref(),
             code: self.code,
         };
         serde_json::to_string(&wire).unwrap_or_else(|_| String::from(r#"{"kind":"Status","code":500}"#))

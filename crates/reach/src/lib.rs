@@ -1,1 +1,28 @@
-//! (under construction)
+//! From a cluster id to its API server: which cluster, which target, which identity, and the bytes both ways.
+//!
+//! ```text
+//! hub:   Visit (cluster, target, identity) ──► Reach ──► tunnel ══► agent: ChildProxy ──► child API server
+//! ```
+//!
+//! * [`Reach`] runs in the hub. It knows the registered clusters ([`Directory`]), holds every child to its limit of
+//!   requests in flight, and streams.
+//! * [`child::ChildProxy`] runs in the agent. It is the only place where a connection to the child is made.
+//! * [`Identity`] is who the request is in the child: one, chosen by the hub; whatever identity headers came from
+//!   outside are gone before it is set.
+//!
+//! Deliberately absent: authorisation (the callers' business), retries (a request may not be repeatable), and any
+//! credential of a child: they pass through and are forgotten.
+
+pub mod child;
+mod directory;
+mod headers;
+mod identity;
+mod target;
+mod visit;
+mod wire;
+
+pub use directory::{Directory, Registered};
+pub use headers::strip_hop_by_hop;
+pub use identity::{Identity, InvalidCredential};
+pub use target::{Target, TargetError};
+pub use visit::{Body, Error, Limits, Reach, Upgraded, UpgradedStream, Visit};

@@ -27,6 +27,7 @@ impl Backoff {
     }
 
     /// The time to wait now; counts one failure. Between a tenth of the limit and the limit.
+    #[expect(clippy::should_implement_trait, reason = "it never ends and is no sequence to iterate over")]
     pub fn next(&mut self) -> Duration {
         let limit =
             self.first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.cap);

@@ -2,6 +2,7 @@
 //!
 //! * [`Tasks`]: every task has a name, an owner and an end.
 //! * [`Backoff`]: how long to wait after the n-th failure, spread at random.
+//! * [`health`]: probes and metrics over HTTP.
 //! * [`lease`]: leader election on `coordination.k8s.io` Leases.
 //! * [`logging`], [`metrics`], [`tls`]: set up once in `main`, handed down from there.
 //!
@@ -9,6 +10,9 @@
 //! Clusterway's kinds.
 
 mod backoff;
+mod duration;
+mod gates;
+pub mod health;
 pub mod lease;
 pub mod logging;
 pub mod metrics;
@@ -16,5 +20,7 @@ mod tasks;
 pub mod tls;
 
 pub use backoff::Backoff;
+pub use duration::parse_duration;
+pub use gates::FeatureGates;
 pub use tasks::{OnError, Tasks};
 pub use tokio_util::sync::CancellationToken;

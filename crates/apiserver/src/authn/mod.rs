@@ -1,0 +1,91 @@
+//! Who is calling.
+//!
+//! In Kubernetes' order: identity headers of a trusted front proxy, the connection's client certificate, a bearer
+//! token. Whoever shows nothing is nobody; whoever shows something that does not hold is refused, never taken for
+//! somebody lesser.
+
+mod certificate;
+mod config_map;
+mod front_proxy;
+mod token;
+mod trust;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, header};
+use meta::Status;
+
+pub(crate) use certificate::Connection;
+pub use front_proxy::RequestHeader;
+pub use token::Tokens;
+pub use trust::{Trust, TrustError, TrustStore};
+
+use crate::{User, headers};
+
+/// Finds out who is calling. Cheap to clone.
+#[derive(Clone)]
+pub struct Authenticator {
+    trust: TrustStore,
+    tokens: Option<Tokens>,
+}
+
+/// A caller and how they were known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// Nobody showed anything: `None`.
+    pub(crate) user: Option<User>,
+    /// The connection is a trusted front proxy's.
+    pub(crate) front_proxy: bool,
+    /// Names under which the front proxy gives identity beside the usual ones, for stripping.
+    pub(crate) identity_headers: Arc<Vec<String>>,
+}
+
+impl Authenticator {
+    /// Trusts the certificate authorities in `trust` and, with `tokens`, asks the parent about bearer tokens.
+    pub fn new(trust: TrustStore, tokens: Option<Tokens>) -> Self {
+        Self { trust, tokens }
+    }
+
+    /// The certificate authorities.
+    pub fn trust(&self) -> &TrustStore {
+        &self.trust
+    }
+
+    /// Who sends this request over this connection.
+    pub(crate) async fn authenticate(
+        &self,
+        connection: &Connection,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Status> {
+        let trust = self.trust.current();
+        let peer = connection.verify(&trust);
+        let caller = |user: Option<User>| Caller {
+            user: user.map(User::with_authenticated_group),
+            front_proxy: peer.front_proxy,
+            identity_headers: trust.identity_headers().clone(),
+        };
+        if let Some(config) = trust.request_header().filter(|_| peer.front_proxy)
+            && let Some(user) = config.user(headers)?
+        {
+            return Ok(caller(Some(user)));
+        }
+        if headers::asks_to_impersonate(headers) && !peer.front_proxy {
+            return Err(Status::bad_request(
+                "Impersonation works through the parent's API server only; send the request there.",
+            ));
+        }
+        if let Some(user) = &peer.user {
+            return Ok(caller(Some(user.clone())));
+        }
+        let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+            return Ok(caller(None));
+        };
+        let token = token::bearer(headers, authorization)?;
+        let Some(tokens) = &self.tokens else {
+            return Err(Status::unauthorized(
+                "Bearer tokens are not accepted here; use a client certificate.",
+            ));
+        };
+        Ok(caller(Some(tokens.review(token).await?)))
+    }
+}

@@ -1,0 +1,202 @@
+//! `/api`, `/apis`, `/apis/<group>` and `/apis/<group>/<version>`, in the classic and the aggregated form.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use meta::Status;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Api, Body, Resource, body::with_type, empty, negotiate};
+
+const JSON: &str = "application/json";
+const V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+const V2_BETA1: &str = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+
+/// A document that never changes while the server runs, with its entity tag.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    text: Arc<str>,
+    etag: HeaderValue,
+}
+
+impl Document {
+    pub(crate) fn new(value: &Value) -> Self {
+        let text = value.to_string();
+        let quoted = format!("\"{:X}\"", Bytes::copy_from_slice(&Sha256::digest(text.as_bytes())));
+        let etag = HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""));
+        Self { text: text.into(), etag }
+    }
+
+    /// The tag without its quotes.
+    pub(crate) fn hash(&self) -> &str {
+        self.etag.to_str().unwrap_or_default().trim_matches('"')
+    }
+
+    /// The document, or 304 for somebody who has it.
+    pub(crate) fn answer(&self, headers: &HeaderMap, media_type: &str) -> Response<Body> {
+        let known =
+            headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|tags| {
+                tags.split(',')
+                    .any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == self.etag)
+            });
+        let mut response = if known {
+            let mut response = Response::new(empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            with_type(media_type, self.text.as_bytes().to_vec())
+        };
+        response.headers_mut().insert(header::ETAG, self.etag.clone());
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+        response
+    }
+}
+
+/// Every discovery document.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    legacy: Document,
+    legacy_v2: [Document; 2],
+    groups: Document,
+    groups_v2: [Document; 2],
+    documents: BTreeMap<String, Document>,
+}
+
+impl Discovery {
+    pub(crate) fn new(apis: &[Arc<dyn Api>]) -> Self {
+        let mut by_group = BTreeMap::<String, Vec<&Arc<dyn Api>>>::new();
+        for api in apis {
+            by_group.entry(api.group().to_owned()).or_default().push(api);
+        }
+        let mut documents = BTreeMap::new();
+        for (group, versions) in &by_group {
+            let mut document = api_group(group, versions);
+            document["kind"] = json!("APIGroup");
+            document["apiVersion"] = json!("v1");
+            documents.insert(format!("/apis/{group}"), Document::new(&document));
+            for api in versions {
+                documents.insert(
+                    format!("/apis/{group}/{}", api.version()),
+                    Document::new(&resource_list(&***api)),
+                );
+            }
+        }
+        let groups: Vec<Value> =
+            by_group.iter().map(|(group, versions)| api_group(group, versions)).collect();
+        let items: Vec<Value> = by_group.iter().map(|(group, versions)| group_v2(group, versions)).collect();
+        let aggregated = |items: &[Value]| {
+            ["v2", "v2beta1"].map(|version| {
+                Document::new(&json!({
+                    "kind": "APIGroupDiscoveryList",
+                    "apiVersion": format!("apidiscovery.k8s.io/{version}"),
+                    "metadata": {},
+                    "items": items,
+                }))
+            })
+        };
+        Self {
+            legacy: Document::new(&json!({
+                "kind": "APIVersions",
+                "apiVersion": "v1",
+                "versions": [],
+                "serverAddressByClientCIDRs": [],
+            })),
+            legacy_v2: aggregated(&[]),
+            groups: Document::new(&json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })),
+            groups_v2: aggregated(&items),
+            documents,
+        }
+    }
+
+    /// The answer to a discovery path, or `None` if it is not one.
+    pub(crate) fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Result<Response<Body>, Status>> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let (classic, aggregated) = match path {
+            "/api" => (&self.legacy, Some(&self.legacy_v2)),
+            "/apis" => (&self.groups, Some(&self.groups_v2)),
+            _ => (self.documents.get(path)?, None),
+        };
+        let offers = if aggregated.is_some() { [JSON, V2, V2_BETA1].as_slice() } else { &[JSON] };
+        Some(negotiate(headers, offers).map(|chosen| match (chosen, aggregated) {
+            (V2, Some([v2, _])) => v2.answer(headers, V2),
+            (V2_BETA1, Some([_, beta])) => beta.answer(headers, V2_BETA1),
+            _ => classic.answer(headers, JSON),
+        }))
+    }
+}
+
+fn api_group(group: &str, versions: &[&Arc<dyn Api>]) -> Value {
+    let version = |api: &&Arc<dyn Api>| json!({ "groupVersion": format!("{group}/{}", api.version()), "version": api.version() });
+    let versions: Vec<Value> = versions.iter().map(version).collect();
+    json!({ "name": group, "versions": versions, "preferredVersion": versions.first() })
+}
+
+fn resource_list(api: &dyn Api) -> Value {
+    let resources: Vec<Value> = api
+        .resources()
+        .into_iter()
+        .map(|Resource { name, singular, kind, namespaced, short_names, categories, verbs }| {
+            let mut resource = json!({
+                "name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs,
+            });
+            for (key, list) in [("shortNames", short_names), ("categories", categories)] {
+                if !list.is_empty() {
+                    resource[key] = json!(list);
+                }
+            }
+            resource
+        })
+        .collect();
+    json!({
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": format!("{}/{}", api.group(), api.version()),
+        "resources": resources,
+    })
+}
+
+/// One group of the aggregated form: subresources stand inside their resource.
+fn group_v2(group: &str, versions: &[&Arc<dyn Api>]) -> Value {
+    let version = |api: &&Arc<dyn Api>| {
+        let (subresources, resources): (Vec<_>, Vec<_>) =
+            api.resources().into_iter().partition(|resource| resource.name.contains('/'));
+        let kind = |kind: &str| json!({ "group": group, "version": api.version(), "kind": kind });
+        let scope = |namespaced: bool| if namespaced { "Namespaced" } else { "Cluster" };
+        let resources: Vec<Value> = resources
+            .iter()
+            .map(|resource| {
+                let own = format!("{}/", resource.name);
+                let subresources: Vec<Value> = subresources
+                    .iter()
+                    .filter_map(|sub| {
+                        let name = sub.name.strip_prefix(&own)?;
+                        Some(json!({ "subresource": name, "responseKind": kind(&sub.kind), "verbs": sub.verbs }))
+                    })
+                    .collect();
+                let mut document = json!({
+                    "resource": resource.name,
+                    "responseKind": kind(&resource.kind),
+                    "scope": scope(resource.namespaced),
+                    "singularResource": resource.singular,
+                    "verbs": resource.verbs,
+                });
+                let lists = [
+                    ("shortNames", json!(resource.short_names), resource.short_names.is_empty()),
+                    ("categories", json!(resource.categories), resource.categories.is_empty()),
+                    ("subresources", json!(subresources), subresources.is_empty()),
+                ];
+                for (key, value, is_empty) in lists {
+                    if !is_empty {
+                        document[key] = value;
+                    }
+                }
+                document
+            })
+            .collect();
+        json!({ "version": api.version(), "resources": resources, "freshness": "Current" })
+    };
+    let versions: Vec<Value> = versions.iter().map(version).collect();
+    json!({ "metadata": { "name": group, "creationTimestamp": null }, "versions": versions })
+}

@@ -1,0 +1,109 @@
+//! The hub's flags. Names and defaults are the contract's (section 4.1) where it has them.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use runtime::{FeatureGates, logging::Format};
+
+/// The control plane of Clusterway: approves registrations, follows the clusters, and is the way to them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "clusterway-hub",
+    version,
+    before_help = "Examples:\n  clusterway-hub\n  clusterway-hub --kubeconfig ./parent.kubeconfig --bind-address 127.0.0.1 --secure-port 9443"
+)]
+pub(crate) struct Args {
+    /// Kubeconfig of the parent; without it the Pod's own ServiceAccount is used.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The address to serve on.
+    #[arg(long, default_value = "0.0.0.0", value_name = "IP")]
+    pub(crate) bind_address: IpAddr,
+
+    /// The HTTPS port to serve on.
+    #[arg(long, default_value_t = 443, value_name = "PORT")]
+    pub(crate) secure_port: u16,
+
+    /// The namespace the hub lives in: its Service, Lease and CA.
+    #[arg(long, default_value = api::names::SYSTEM_NAMESPACE, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    pub(crate) namespace: String,
+
+    /// The Service the parent reaches the hub by; its DNS name stands in the serving certificate.
+    #[arg(long, default_value = "clusternet-hub", value_name = "SERVICE")]
+    pub(crate) service_name: String,
+
+    /// More names or addresses for the serving certificate, for clients that come to the hub directly. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) serving_name: Vec<String>,
+
+    /// Name of the Lease by which one of several hubs runs the controllers.
+    #[arg(long, default_value = "clusternet-hub", value_name = "LEASE")]
+    pub(crate) leader_elect_resource_name: String,
+
+    /// How long the Lease of a dead hub holds.
+    #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) leader_elect_lease_duration: Duration,
+
+    /// How long the leader tries to renew before it gives up.
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) leader_elect_renew_deadline: Duration,
+
+    /// Time between attempts to get or renew the Lease.
+    #[arg(long, default_value = "2s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) leader_elect_retry_period: Duration,
+
+    /// Switches features, for example SocketConnection=true.
+    #[arg(long, default_value = "", value_name = "NAME=BOOL,…")]
+    pub(crate) feature_gates: FeatureGates,
+
+    /// Take every label an agent asks for, not only those under node.clusternet.io/ and agent.clusterway.io/. Labels
+    /// place workloads and secrets: a child could then draw them to itself.
+    #[arg(long)]
+    pub(crate) trust_agent_labels: bool,
+
+    /// Answer requests without a public key with a token in clear, which everybody who may read the request can use.
+    /// For agents of other makes only.
+    #[arg(long)]
+    pub(crate) allow_clear_tokens: bool,
+
+    /// How long the whole answer to a visit may take that is neither a watch, a followed log nor an upgrade.
+    #[arg(long, default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    pub(crate) visit_deadline: Duration,
+
+    /// Requests in flight per caller; watches count while they are open.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub(crate) max_in_flight_per_caller: usize,
+
+    /// Requests in flight per child; watches count while they are open.
+    #[arg(long, default_value_t = 2000, value_name = "N")]
+    pub(crate) max_in_flight_per_child: usize,
+
+    /// How log lines are written: text or json.
+    #[arg(long, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: Format,
+
+    /// What is logged: a level, or levels per module such as info,registration=debug. The target audit has the visits.
+    #[arg(long, default_value = "info", env = "CLUSTERWAY_LOG", value_name = "FILTER")]
+    pub(crate) log: String,
+}
+
+/// `90s`, `3m0s`, `1h`, `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    runtime::parse_duration(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent_and_the_defaults_parse() {
+        Args::command().debug_assert();
+        let args = Args::parse_from(["clusterway-hub"]);
+        assert_eq!(args.leader_elect_lease_duration, Duration::from_secs(15));
+        assert!(!args.allow_clear_tokens && !args.trust_agent_labels);
+    }
+}

@@ -1,0 +1,84 @@
+//! What the hub tells the agent about a request, in headers of the tunnel's own request.
+//!
+//! Both ends live in this file, so that they cannot drift apart.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{
+    headers::{strip_hop_by_hop, strip_identity},
+    identity::{Credential, Identity},
+    target::Target,
+};
+
+const TARGET: HeaderName = HeaderName::from_static("clusterway-target");
+const CERTIFICATE: HeaderName = HeaderName::from_static("clusterway-certificate");
+const KEY: HeaderName = HeaderName::from_static("clusterway-key");
+
+/// Hub: makes the headers of a foreign request those of a request to the child. Whatever said who the caller is goes
+/// first; then the one chosen identity is written.
+pub(crate) fn write(headers: &mut HeaderMap, target: &Target, identity: &Identity) {
+    strip_hop_by_hop(headers);
+    strip_identity(headers);
+    headers.remove(header::HOST);
+    headers.remove(header::EXPECT);
+    // The parent's aggregator asks for gzip on its own account and inflates for nobody.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Ok(value) = HeaderValue::from_str(&target.to_string()) {
+        headers.insert(TARGET, value);
+    }
+    match identity.credential() {
+        None => {}
+        Some(Credential::Authorization(value)) => {
+            headers.insert(header::AUTHORIZATION, value.clone());
+        }
+        Some(Credential::Certificate { certificate, key }) => {
+            headers.insert(CERTIFICATE, certificate.clone());
+            headers.insert(KEY, key.clone());
+        }
+    }
+    for (name, value) in identity.impersonation() {
+        headers.append(*name, value.clone());
+    }
+}
+
+/// What [`write`] said.
+pub(crate) struct Order {
+    /// Where to; `None` when the hub named no target this version knows.
+    pub(crate) target: Option<Target>,
+    /// Base64 of a client certificate and its key, both PEM.
+    pub(crate) certificate: Option<(HeaderValue, HeaderValue)>,
+}
+
+/// Agent: takes the hub's orders out of the headers; what stays goes to the child.
+pub(crate) fn read(headers: &mut HeaderMap) -> Order {
+    let target = headers.remove(TARGET).and_then(|value| value.to_str().ok()?.parse().ok());
+    let certificate = headers.remove(CERTIFICATE).zip(headers.remove(KEY));
+    let ours: Vec<HeaderName> =
+        headers.keys().filter(|n| n.as_str().starts_with("clusterway-")).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+    strip_hop_by_hop(headers);
+    Order { target, certificate }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_reads_what_the_hub_wrote_and_the_child_sees_one_identity() {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::from_static("Bearer of-the-parent"));
+        headers.insert("impersonate-user", HeaderValue::from_static("clusternet"));
+        headers.insert("clusterway-target", HeaderValue::from_static("http://evil"));
+        headers.insert("connection", HeaderValue::from_static("impersonate-user"));
+        let identity = Identity::bearer("t").unwrap().impersonate(Some("bob"), None, &[]).unwrap();
+        write(&mut headers, &Target::ApiServer, &identity);
+        let order = read(&mut headers);
+        assert_eq!(order.target, Some(Target::ApiServer));
+        assert!(order.certificate.is_none());
+        assert_eq!(headers.get("authorization").unwrap(), "Bearer t");
+        assert_eq!(headers.get_all("impersonate-user").iter().collect::<Vec<_>>(), ["bob"]);
+    }
+}

@@ -51,7 +51,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     if use_socket {
         let group = tasks.clone();
         let credentials = handle.credentials();
-        tasks.spawn_draining("tunnel", async move {
+        tasks.spawn("tunnel's credentials", async move {
             keep_tunnel(&group, credentials, leadership, instance, proxy, state).await;
         });
     }
@@ -104,21 +104,20 @@ async fn keep_tunnel(
         let (dials, dial) = watch::channel(Arc::new(dial));
         // A group of its own: the tunnel ends with the leadership, the agent does not.
         let group = tasks.child();
-        let follow = async {
-            while credentials.changed().await.is_ok() {
-                let Some(found) = credentials.borrow_and_update().clone() else { break };
-                if let Some(next) = self::dial(&found, &leadership, &instance) {
-                    dials.send_replace(Arc::new(next));
-                }
-            }
-            group.cancel();
-        };
-        tokio::join!(tunnel::agent::keep(dial, proxy.clone(), state.clone(), &group), async {
-            tokio::select! {
-                () = follow => {}
-                () = group.token().cancelled_owned() => {}
-            }
+        let (proxy, state, owner) = (proxy.clone(), state.clone(), group.clone());
+        let kept = group.spawn_draining("tunnel", async move {
+            tunnel::agent::keep(dial, proxy, state, &owner).await;
         });
+        while credentials.changed().await.is_ok() {
+            let Some(found) = credentials.borrow_and_update().clone() else { break };
+            if let Some(next) = self::dial(&found, &leadership, &instance) {
+                dials.send_replace(Arc::new(next));
+            }
+        }
+        group.cancel();
+        if kept.await.is_err() {
+            return;
+        }
     }
 }
 

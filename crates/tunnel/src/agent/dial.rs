@@ -2,8 +2,9 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{body::Incoming, client::conn::http1, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -214,7 +215,7 @@ where
     Ok(Connection { welcome, io: TokioIo::new(io.map_err(|e| broken(&e))?) })
 }
 
-fn request(dial: &Dial, key: &str) -> Result<Request<crate::Body>, DialError> {
+fn request(dial: &Dial, key: &str) -> Result<Request<Empty<Bytes>>, DialError> {
     let path = match dial.url.query() {
         None => dial.url.path().to_owned(),
         Some(query) => format!("{}?{query}", dial.url.path()),
@@ -230,7 +231,7 @@ fn request(dial: &Dial, key: &str) -> Result<Request<crate::Body>, DialError> {
     let request = Request::get(path).header(header::HOST, host).header(header::AUTHORIZATION, bearer);
     let request =
         request.header(header::USER_AGENT, format!("clusterway-agent/{}", dial.hello.agent_version));
-    let mut request = request.body(crate::empty()).map_err(|error| DialError::Config(error.to_string()))?;
+    let mut request = request.body(Empty::new()).map_err(|error| DialError::Config(error.to_string()))?;
     ask(request.headers_mut(), key);
     dial.hello.write(request.headers_mut()).map_err(|error| DialError::Config(error.to_string()))?;
     Ok(request)

@@ -51,8 +51,9 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     if use_socket {
         let group = tasks.clone();
         let credentials = handle.credentials();
+        let tunnel_metrics = tunnel::agent::Metrics::new(&metrics);
         tasks.spawn("tunnel's credentials", async move {
-            keep_tunnel(&group, credentials, leadership, instance, proxy, state).await;
+            keep_tunnel(&group, credentials, leadership, instance, proxy, state, tunnel_metrics).await;
         });
     }
 
@@ -90,6 +91,7 @@ async fn keep_tunnel(
     instance: String,
     proxy: ChildProxy,
     state: watch::Sender<State>,
+    metrics: tunnel::agent::Metrics,
 ) {
     let ending = tasks.token();
     loop {
@@ -104,9 +106,9 @@ async fn keep_tunnel(
         let (dials, dial) = watch::channel(Arc::new(dial));
         // A group of its own: the tunnel ends with the leadership, the agent does not.
         let group = tasks.child();
-        let (proxy, state, owner) = (proxy.clone(), state.clone(), group.clone());
+        let (proxy, state, metrics, owner) = (proxy.clone(), state.clone(), metrics.clone(), group.clone());
         let kept = group.spawn_draining("tunnel", async move {
-            tunnel::agent::keep(dial, proxy, state, &owner).await;
+            tunnel::agent::keep(dial, proxy, state, metrics, &owner).await;
         });
         while credentials.changed().await.is_ok() {
             let Some(found) = credentials.borrow_and_update().clone() else { break };

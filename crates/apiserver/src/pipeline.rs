@@ -110,6 +110,11 @@ impl Pipeline {
         finish(response, seen, http1)
     }
 
+    /// Whether the connection is a trusted front proxy's, now.
+    pub(crate) fn is_front_proxy(&self, connection: &Connection) -> bool {
+        connection.verify(&self.authenticator.trust().current()).front_proxy
+    }
+
     async fn answer(
         &self,
         connection: &Arc<Connection>,
@@ -142,6 +147,7 @@ impl Pipeline {
         let user = user.ok_or_else(|| {
             Status::unauthorized("The request shows no credential. Send it through the parent's API server.")
         })?;
+        connection.set_identified();
         let permit = self.in_flight.admit(&user.name)?;
         seen.permit = Some(permit.clone());
 

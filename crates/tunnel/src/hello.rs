@@ -211,6 +211,13 @@ fn is_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// The nearest name to any text: what no name may hold becomes a dash.
+pub(crate) fn to_name(text: &str) -> String {
+    let dashed = text.chars().map(|c| if c.is_ascii() && is_name(c.encode_utf8(&mut [0])) { c } else { '-' });
+    let name: String = dashed.take(MAX_NAME).collect();
+    if name.is_empty() { String::from("-") } else { name }
+}
+
 fn write_common(to: &mut HeaderMap, version: Version, features: &Features) -> Result<(), HelloError> {
     insert(to, headers::VERSION, &version.to_string())?;
     to.remove(headers::FEATURES);
@@ -328,6 +335,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_text_has_a_name(text in "\\PC{0,200}") {
+            let name = to_name(&text);
+            prop_assert!(is_name(&name));
+            prop_assert!(!is_name(&text) || name == text);
+        }
+
         #[test]
         fn a_hello_is_read_as_it_was_written(
             minor: u16,

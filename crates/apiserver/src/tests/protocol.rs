@@ -45,7 +45,7 @@ async fn http_1_connections_are_kept_for_the_next_request() {
 #[tokio::test]
 async fn a_thousand_requests_of_one_http_2_connection_are_served_at_once() {
     let world = World::new().await;
-    let (sender, _driver) = world.front_proxy().http2::<http_body_util::Empty<bytes::Bytes>>().await;
+    let (sender, driver) = world.front_proxy().http2::<http_body_util::Empty<bytes::Bytes>>().await;
     let requests = (0..1_000).map(|n| {
         let (mut sender, user) = (sender.clone(), format!("user-{}", n % 10));
         async move {
@@ -60,6 +60,6 @@ async fn a_thousand_requests_of_one_http_2_connection_are_served_at_once() {
     let open = futures_util::future::join_all(requests);
     let open = tokio::time::timeout(std::time::Duration::from_secs(30), open).await.unwrap();
     assert_eq!(open.len(), 1_000);
-    drop((open, sender, _driver));
+    drop((open, sender, driver));
     world.end().await;
 }

@@ -1,8 +1,13 @@
 //! From a URL to a tunnel: DNS, TCP, TLS, and the HTTP/1.1 upgrade through the parent's aggregation.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{body::Incoming, client::conn::http1, upgrade::Upgraded};
@@ -24,6 +29,9 @@ use crate::{
 
 /// More than this of a refusal is not read.
 const REFUSAL_LIMIT: usize = 64 * 1024;
+/// What the kernel holds of our bytes beyond those that are on their way.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
 /// Longer than this no Retry-After keeps us waiting.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 
@@ -157,8 +165,7 @@ async fn dial_and_ask(dial: &Dial) -> Result<Connection, DialError> {
         Host::Ipv6(address) => TcpStream::connect((*address, port)).await,
     };
     let tcp = tcp.map_err(|error| DialError::Unreachable(format!("{host}:{port}: {error}")))?;
-    // Many small frames: waiting to fill packets would cost every request a round trip.
-    let _ = tcp.set_nodelay(true);
+    tune(&tcp);
     if !tls {
         return connect_over(tcp, dial).await;
     }
@@ -176,6 +183,16 @@ async fn dial_and_ask(dial: &Dial) -> Result<Connection, DialError> {
     connect_over(stream, dial).await
 }
 
+/// For small answers beside large ones, over an uplink that may be slow. Without either a tunnel works, so errors do
+/// not matter.
+fn tune(tcp: &TcpStream) {
+    // Many small frames: waiting to fill packets would cost every request a round trip.
+    let _ = tcp.set_nodelay(true);
+    // What is in the kernel cannot be overtaken any more; it would take megabytes, seconds of a slow uplink.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT);
+}
+
 /// Asks for a tunnel over a connection to the parent that exists already.
 pub async fn connect_over<Io>(io: Io, dial: &Dial) -> Result<Connection, DialError>
 where
@@ -186,22 +203,12 @@ where
     let request = request(dial, &key)?;
     let builder = http1::Builder::new().max_buf_size(16 * 1024).handshake(TokioIo::new(io));
     let (mut sender, connection) = builder.await.map_err(|e| broken(&e))?;
-    let mut connection = pin!(connection.with_upgrades());
-    let response = tokio::select! {
-        // The answer first: a server may close right behind it.
-        biased;
-        response = sender.send_request(request) => response.map_err(|e| broken(&e))?,
-        ended = &mut connection => return Err(match ended {
-            Err(error) => broken(&error),
-            Ok(()) => DialError::Unreachable(String::from("the connection was closed without an answer")),
-        }),
-    };
+    let mut connection = pin!(connection.with_upgrades().fuse());
+    let answer = driving(connection.as_mut(), sender.send_request(request)).await;
+    let response = answer.map_err(|e| broken(&e))?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(tokio::select! {
-            error = refusal(response) => error,
-            // With the connection gone the body ends, one way or the other.
-            error = async { let _ = connection.await; std::future::pending().await } => error,
-        });
+        let refusal = driving(connection, async { Ok(refusal(response).await) }).await;
+        return Err(refusal.unwrap_or_else(|e| broken(&e)));
     }
     if !granted(response.headers(), &key) {
         return Err(DialError::NotAHub(String::from("it grants another WebSocket than the one asked for")));
@@ -210,9 +217,25 @@ where
         HelloError::Version { ours, theirs } => DialError::VersionMismatch { ours, theirs },
         other => DialError::NotAHub(other.to_string()),
     })?;
-    let (ended, io) = tokio::join!(connection, hyper::upgrade::on(response));
-    ended.map_err(|e| broken(&e))?;
-    Ok(Connection { welcome, io: TokioIo::new(io.map_err(|e| broken(&e))?) })
+    let io = driving(connection, hyper::upgrade::on(response)).await.map_err(|e| broken(&e))?;
+    Ok(Connection { welcome, io: TokioIo::new(io) })
+}
+
+/// Waits for `future` while the connection works for it. The connection may end in the very step that completes the
+/// future.
+async fn driving<T>(
+    connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+    future: impl Future<Output = hyper::Result<T>>,
+) -> hyper::Result<T> {
+    let mut future = pin!(future);
+    tokio::select! {
+        biased;
+        done = &mut future => done,
+        ended = connection => {
+            ended?;
+            future.await
+        }
+    }
 }
 
 fn request(dial: &Dial, key: &str) -> Result<Request<Empty<Bytes>>, DialError> {

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{Dial, Ended, connect, schedule::Schedule, serve};
+use super::{Dial, Ended, Metrics, connect, schedule::Schedule, serve};
 use crate::{Body, BoxError};
 
 /// What is known of the connection to the parent, for conditions, health checks and metrics.
@@ -40,6 +40,7 @@ pub async fn keep<S>(
     mut dial: watch::Receiver<Arc<Dial>>,
     service: S,
     state: watch::Sender<State>,
+    metrics: Metrics,
     tasks: &Tasks,
 ) where
     S: Service<Request<Incoming>, Response = Response<Body>> + Clone + Send + 'static,
@@ -63,8 +64,12 @@ pub async fn keep<S>(
                     let opened = state.opened + 1;
                     *state = State { connected: true, hub_instance: Some(hub), opened, ..State::default() };
                 });
+                metrics.opened.inc();
+                metrics.connected.inc();
                 let started = Instant::now();
-                let error = match serve(connection, service.clone(), tasks).await {
+                let ended = serve(connection, service.clone(), &metrics, tasks).await;
+                metrics.connected.dec();
+                let error = match ended {
                     Ok(Ended::Drained) => {
                         state
                             .send_modify(|state| *state = State { opened: state.opened, ..State::default() });
@@ -76,6 +81,7 @@ pub async fn keep<S>(
                 (error, schedule.lost(started.elapsed()))
             }
         };
+        metrics.failures.inc();
         let failures = schedule.failures();
         warn!(error, failures, wait_ms = wait.as_millis() as u64, "no tunnel to the parent, trying again");
         state.send_modify(|state| {

@@ -11,11 +11,13 @@
 
 mod dial;
 mod keep;
+mod metrics;
 mod schedule;
 mod serve;
 
 pub use dial::{Connection, Dial, DialError, Untrusted, connect, connect_over};
 pub use keep::{State, keep};
+pub use metrics::Metrics;
 pub use serve::{Ended, serve};
 
 /// Where the hub opens its session. Requests of visitors have another authority.

@@ -9,8 +9,9 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
-use hyper::{body::Incoming, service::Service};
+use hyper::{body::Incoming, server::conn::http2, service::Service};
 use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::counter::Counter;
 use runtime::{CancellationToken, Tasks};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -19,14 +20,14 @@ use tokio::{
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::debug;
 
-use super::Connection;
+use super::{Connection, Metrics};
 use crate::{
     Body, BoxError, Error,
     error::chain,
     limits,
     streams::Executor,
     upgrade::{self, Asked},
-    ws::{self, Role, Stream, Totals},
+    ws::{self, Role, Stream},
 };
 
 /// How a tunnel ended that did not break.
@@ -44,7 +45,12 @@ pub enum Ended {
 /// `service` is called once per request, concurrently. A request for an upgrade has its HTTP/1.1 form: it is granted
 /// by answering 101 and taking the bytes from [`hyper::upgrade::on`], refused by any other answer. A service whose
 /// caller gave up is dropped in the middle.
-pub async fn serve<Io, S>(connection: Connection<Io>, service: S, tasks: &Tasks) -> Result<Ended, Error>
+pub async fn serve<Io, S>(
+    connection: Connection<Io>,
+    service: S,
+    metrics: &Metrics,
+    tasks: &Tasks,
+) -> Result<Ended, Error>
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>> + Clone + Send + 'static,
@@ -56,10 +62,10 @@ where
     let _killed = kill.clone().drop_guard();
     let draining = CancellationToken::new();
 
-    let (stream, meter) = Stream::new(connection.io, Role::Client, Totals::default());
+    let (stream, meter) = Stream::new(connection.io, Role::Client, metrics.bytes.clone());
     let server = limits::server(Executor::new(tasks.clone(), kill));
-    let front = Front { service, draining: draining.clone() };
-    let mut serving = Box::pin(server.serve_connection(TokioIo::new(stream), front));
+    let front = Front { service, requests: metrics.requests.clone(), draining: draining.clone() };
+    let mut serving: Pin<Box<dyn Serving>> = drive(&server, stream, front);
     let group = tasks.token();
     tokio::select! {
         ended = &mut serving => {
@@ -82,9 +88,39 @@ where
     Ok(Ended::Drained)
 }
 
+/// A connection being served. Behind a trait object, because the compiler cannot prove the future of a caller `Send`
+/// when it has to look through the connection's own type for it.
+trait Serving: Future<Output = hyper::Result<()>> + Send {
+    /// GOAWAY: no new requests; running ones may finish.
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+impl<Io, S> Serving for http2::Connection<TokioIo<Stream<Io>>, Front<S>, Executor>
+where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        http2::Connection::graceful_shutdown(self);
+    }
+}
+
+fn drive<Io, S>(server: &http2::Builder<Executor>, stream: Stream<Io>, front: Front<S>) -> Pin<Box<dyn Serving>>
+where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    Box::pin(server.serve_connection(TokioIo::new(stream), front))
+}
+
 /// Stands before the service: answers what concerns the tunnel itself.
 struct Front<S> {
     service: S,
+    requests: Counter,
     draining: CancellationToken,
 }
 
@@ -103,6 +139,7 @@ where
             let session = Session { ended: Box::pin(self.draining.clone().cancelled_owned()) };
             return Box::pin(async { Ok(Response::new(Body::new(session))) });
         }
+        self.requests.inc();
         match upgrade::read_request(&mut request) {
             Asked::Foreign => Box::pin(async {
                 let mut response = Response::new(crate::empty());

@@ -26,14 +26,14 @@ use hyper_util::rt::TokioIo;
 use parking_lot::RwLock;
 use runtime::{Tasks, metrics::Metrics};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::debug;
+use tracing::{Instrument as _, debug, info_span};
 
 pub use admission::Refused;
 pub(crate) use admission::version_in;
 pub use stream::{ResponseBody, UpgradedIo};
 pub use tunnel::{Tunnel, Upgrade};
 
-use crate::{Features, Hello, Version, Welcome, limits, ws::handshake};
+use crate::{Features, Hello, Version, Welcome, hello::to_name, limits, ws::handshake};
 
 /// The live tunnels of this process. Cloning gives another handle.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Registry {
             inner: Arc::new(Inner {
                 tasks,
                 metrics: metrics::Metrics::new(metrics),
-                instance: instance.into(),
+                instance: to_name(&instance.into()),
                 next_id: AtomicU64::new(0),
                 live: RwLock::default(),
             }),
@@ -84,8 +84,13 @@ impl Registry {
         cluster: &str,
         request: &mut Request<B>,
     ) -> Result<Response<crate::Body>, Refused> {
-        let hello = Hello::try_from(request.headers())?;
-        let key = handshake::asked(request.headers()).ok_or(Refused::NotWebSocket)?.to_owned();
+        let refuse = |why: Refused| {
+            self.inner.metrics.refused(&why);
+            why
+        };
+        let hello = Hello::try_from(request.headers()).map_err(|error| refuse(error.into()))?;
+        let key =
+            handshake::asked(request.headers()).ok_or_else(|| refuse(Refused::NotWebSocket))?.to_owned();
         let ticket = self.admit(cluster, &hello)?;
         let mut response = Response::new(crate::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -134,9 +139,11 @@ impl Registry {
     /// Runs the tunnel over `io`, the bytes behind the 101, in a task of its own. It is in the registry as soon as
     /// its agent has answered.
     pub fn serve(&self, ticket: Ticket, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let name = format!("tunnel of {}", ticket.cluster);
-        let registry = self.clone();
-        self.inner.tasks.spawn_draining(name, async move { session::run(registry, ticket, io).await });
+        let Ticket { cluster, hello } = &ticket;
+        let span = info_span!("tunnel", %cluster, instance = hello.instance, epoch = hello.epoch);
+        let name = format!("tunnel of {cluster}");
+        let life = session::run(self.clone(), ticket, io);
+        self.inner.tasks.spawn_draining(name, life.instrument(span));
     }
 
     /// The live tunnel of a cluster.

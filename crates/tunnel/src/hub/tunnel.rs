@@ -176,12 +176,16 @@ impl Tunnel {
         Error::of_stream(error, self.shared.meter.cause())
     }
 
+    pub(super) fn meter(&self) -> &Meter {
+        &self.shared.meter
+    }
+
     pub(super) fn id(&self) -> u64 {
         self.shared.id
     }
 
     /// Takes no new requests from now on; the tunnel's task lets the running ones finish and closes it.
-    pub(super) fn retire(&self) {
+    pub(crate) fn retire(&self) {
         self.shared.retired.cancel();
         self.shared.sender.lock().take();
     }

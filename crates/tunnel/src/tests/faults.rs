@@ -143,7 +143,7 @@ fn behind_an_agent(pair: &Pair, to_hub: DuplexStream) -> DuplexStream {
 
 /// A client's frame.
 fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x80 | opcode, 0x80 | 126];
+    let mut bytes = vec![0x80 | opcode, 0xfe];
     bytes.extend((payload.len() as u16).to_be_bytes());
     bytes.extend([0; 4]);
     bytes.extend(payload);

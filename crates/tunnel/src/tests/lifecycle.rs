@@ -144,7 +144,7 @@ async fn another_instance_of_the_same_epoch_is_refused_also_when_both_came_at_on
     let agent = pair.agent(agent);
     pair.registry.serve(late, hub);
     // The loser of the race is closed, the winner stays.
-    let _ = soon(agent.ended).await.unwrap();
+    assert_eq!(soon(agent.ended).await.unwrap().unwrap(), Ended::ByHub);
     assert_eq!(pair.registry.get("c").unwrap().hello().instance, "a");
     assert!(tunnel.is_open());
 }

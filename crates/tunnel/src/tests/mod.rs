@@ -1,5 +1,6 @@
 //! A hub and an agent joined by a link, and the agent's service that the tests talk to.
 
+mod dialling;
 mod faults;
 mod lifecycle;
 mod requests;
@@ -85,6 +86,11 @@ impl Child {
                 let text = format!("{} {}", request.method(), request.uri().path_and_query().unwrap());
                 Response::new(crate::full(text))
             }
+            "/headers" => {
+                let names: Vec<&str> = request.headers().keys().map(http::HeaderName::as_str).collect();
+                Response::new(crate::full(names.join(" ")))
+            }
+            "/head" => Response::builder().header("content-length", "12345").body(crate::empty()).unwrap(),
             "/bulk" => Response::new(endless(Bytes::from(vec![7_u8; 64 * 1024]))),
             "/hash" => {
                 let mut hash = Sha256::new();
@@ -184,7 +190,9 @@ impl Pair {
         let (child, tasks, welcome) = (self.child(), group.clone(), self.registry.welcome());
         let (sender, ended) = tokio::sync::oneshot::channel();
         self.tasks.spawn_draining("agent", async move {
-            let _ = sender.send(agent::serve(Connection::over(io, welcome), child, &tasks).await);
+            let _ = sender.send(
+                agent::serve(Connection::over(io, welcome), child, &agent::Metrics::default(), &tasks).await,
+            );
         });
         Agent { group, ended }
     }

@@ -123,6 +123,52 @@ async fn answers_given_up_unread_give_their_windows_back() {
 }
 
 #[tokio::test]
+async fn a_request_with_too_many_headers_is_refused_and_ends_only_itself() {
+    let pair = Pair::new();
+    let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;
+    let mut request = get("/describe");
+    request.headers_mut().insert("x-big", "x".repeat(100_000).parse().unwrap());
+    assert_eq!(soon(tunnel.request(request)).await.unwrap().status(), 431);
+    // Users of many groups need their place.
+    let mut request = get("/describe");
+    request.headers_mut().insert("x-big", "x".repeat(60_000).parse().unwrap());
+    assert_eq!(soon(tunnel.request(request)).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn headers_of_one_connection_do_not_pass() {
+    let pair = Pair::new();
+    let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;
+    let mut request = get("/headers");
+    for (name, value) in [
+        ("connection", "keep-alive, x-hop"),
+        ("keep-alive", "timeout=5"),
+        ("x-hop", "1"),
+        ("te", "gzip"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "h2c"),
+        ("proxy-connection", "close"),
+        ("x-end", "2"),
+    ] {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    let answer = soon(tunnel.request(request)).await.unwrap();
+    assert_eq!(soon(text(answer.into_body())).await, "x-end");
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_a_length_and_no_body() {
+    use http_body::Body as _;
+    let pair = Pair::new();
+    let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;
+    let mut request = get("/head");
+    *request.method_mut() = http::Method::HEAD;
+    let answer = soon(tunnel.request(request)).await.unwrap();
+    assert_eq!(answer.headers()["content-length"], "12345");
+    assert!(answer.body().is_end_stream());
+}
+
+#[tokio::test]
 async fn an_answer_with_too_many_headers_ends_only_its_request() {
     let pair = Pair::new();
     let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;

@@ -110,6 +110,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
         (stream, meter)
     }
 
+    #[cfg(test)]
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
     /// Ends the stream: notes the cause, tells the peer if that is possible at once.
     fn fail(&mut self, cx: &mut Context<'_>, cause: Error) -> io::Error {
         self.meter.failed(&cause);

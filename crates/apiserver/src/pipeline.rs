@@ -10,6 +10,7 @@ use std::{any::Any, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use meta::Status;
@@ -22,7 +23,7 @@ use api::names::headers::AUDIT_ID;
 use crate::{
     Api, Attributes, Authorizer, Body, Context, Peer, RequestInfo,
     authn::{Authenticator, Caller, Connection},
-    body::{json_response, with_type},
+    body::{empty, json_response, with_type},
     discovery::Discovery,
     headers,
     health::{Health, is_health},
@@ -84,6 +85,7 @@ impl Pipeline {
         request: Request<Incoming>,
     ) -> Response<Body> {
         let http1 = request.version() < Version::HTTP_2;
+        let head = request.method() == Method::HEAD;
         let mut seen = Seen {
             audit_id: new_audit_id(),
             upgrade: false,
@@ -107,6 +109,7 @@ impl Pipeline {
                 status_response(&Status::internal("The server failed while it served the request."))
             }
         };
+        let response = if head { without_body(response) } else { response };
         finish(response, seen, http1)
     }
 
@@ -259,6 +262,15 @@ fn read_only(
         return Ok(answer());
     }
     Err(Status::method_not_allowed(format!("The path {} can only be read; use GET.", request.uri().path())))
+}
+
+/// The answer to HEAD: what GET would say, without its body. Over HTTP/2 the library would send the body.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    let length = response.body().size_hint().exact();
+    if let Some(length) = length.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH)) {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response.map(|_| empty())
 }
 
 /// The audit id and the body's company: its place in flight, its measure and its deadline.

@@ -1,7 +1,7 @@
 //! One request, from its headers to its answer. The steps, in the order they are taken:
 //!
 //! ```text
-//! shape ─► hop-by-hop headers ─► path ─► caller ─► identity headers off ─► health? ─► in flight ─► may they? ─► handler
+//! shape ─► hop-by-hop headers ─► path ─► health? ─► caller ─► identity headers off ─► in flight ─► may they? ─► handler
 //! ```
 //!
 //! Whatever refuses, refuses with a `metav1.Status`; whatever panics is answered 500; every answer bears the audit id.
@@ -131,22 +131,18 @@ impl Pipeline {
         let info = RequestInfo::parse(request.method(), request.uri())?;
         seen.measured = Some(self.counters.begin(self.route(&info)));
 
-        let caller = self.authenticator.authenticate(connection, request.headers()).await;
-        if let Ok(caller) = &caller
-            && caller.front_proxy
-            && let Some(id) = forwarded_audit_id(request.headers())
-        {
-            seen.audit_id = id;
-        }
-        let identity_headers =
-            caller.as_ref().map(|caller| caller.identity_headers.clone()).unwrap_or_default();
-        headers::strip_identity(request.headers_mut(), &identity_headers);
-        request.headers_mut().remove(AUDIT_ID);
-
+        // Before anything is asked of the parent: health must not hang on it, nor serve to make us ask.
         if is_health(&info.path) {
             return read_only(&request, || self.health.answer(&info.path, query(&request)));
         }
-        let Caller { user, front_proxy, .. } = caller?;
+        let caller = self.authenticator.authenticate(connection, request.headers()).await?;
+        let Caller { user, front_proxy, identity_headers } = caller;
+        if front_proxy && let Some(id) = forwarded_audit_id(request.headers()) {
+            seen.audit_id = id;
+        }
+        headers::strip_identity(request.headers_mut(), &identity_headers);
+        request.headers_mut().remove(AUDIT_ID);
+
         let user = user.ok_or_else(|| {
             Status::unauthorized("The request shows no credential. Send it through the parent's API server.")
         })?;

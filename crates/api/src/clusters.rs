@@ -286,11 +286,11 @@ pub struct PodStatistics {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceUsage {
-    /// The CPU in use.
+    /// The CPU in use on all nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::quantity")]
     pub cpu_usage: Option<Quantity>,
-    /// The memory in use.
+    /// The memory in use on all nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::quantity")]
     pub memory_usage: Option<Quantity>,

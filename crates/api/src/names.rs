@@ -19,6 +19,15 @@ pub const PROXY_USER: &str = "clusternet";
 /// The group of bootstrap tokens that may register clusters.
 pub const BOOTSTRAP_GROUP: &str = "system:bootstrappers:clusternet:register-cluster-token";
 
+/// The ValidatingAdmissionPolicy, and its binding, that fences what the hub may write in the parent.
+pub const HUB_POLICY: &str = "clusterway-hub";
+/// The field manager of everything the hub writes in the parent.
+pub const HUB_FIELD_MANAGER: &str = "clusterway-hub";
+/// Begins the name of a ManagedCluster whose agent asked for none.
+pub const CLUSTER_NAME_PREFIX: &str = "clusternet-cluster";
+/// Begins the name of a dedicated namespace whose agent asked for none.
+pub const NAMESPACE_PREFIX: &str = "clusternet";
+
 /// The name of the registration request, ClusterRole and ClusterRoleBinding of a cluster.
 pub fn of_cluster(cluster_id: &str) -> String {
     format!("clusternet-{cluster_id}")
@@ -62,8 +71,26 @@ pub mod annotations {
     pub const REQUESTER: &str = "clusterway.io/requester";
     /// On a ManagedCluster: the first approved public key of its cluster id. Written once by the hub.
     pub const PINNED_KEY: &str = "clusterway.io/pinned-key";
+    /// On a ManagedCluster: the keys, comma-separated, of the labels that were taken from its agent although they lie
+    /// outside the prefixes an agent may set freely.
+    pub const AGENT_LABELS: &str = "clusterway.io/agent-labels";
     /// On the agent's Lease: replaces the Lease's UID as the cluster id.
     pub const LEGACY_CLUSTER_ID: &str = "legacy-cluster-id";
+}
+
+/// Finalizers.
+pub mod finalizers {
+    /// On a ManagedCluster: the hub has yet to take back what it gave to this child. Needs the parent only, never the
+    /// child.
+    pub const DEREGISTER: &str = "clusterway.io/deregister";
+}
+
+/// Values of `status.result` of a registration request.
+pub mod results {
+    /// The cluster is registered.
+    pub const APPROVED: &str = "Approved";
+    /// The cluster is not registered; `status.errorMessage` says why.
+    pub const DENIED: &str = "Denied";
 }
 
 /// Taints of ManagedClusters (contract 2.3).
@@ -82,6 +109,12 @@ pub mod conditions {
     pub const CLUSTER_INIT: &str = "ClusterInit";
     /// Whether a registration request is approved.
     pub const APPROVED: &str = "Approved";
+    /// Present while the agent's clock and the parent's disagree.
+    pub const CLOCK_SKEW: &str = "ClockSkew";
+    /// ClockSkew: the agent's clock is ahead.
+    pub const CLOCK_AHEAD: &str = "AgentClockAhead";
+    /// ClockSkew: the agent's clock is behind.
+    pub const CLOCK_BEHIND: &str = "AgentClockBehind";
     /// Ready: the API server is healthy.
     pub const MANAGED_CLUSTER_READY: &str = "ManagedClusterReady";
     /// Ready: the API server is not healthy.
@@ -92,6 +125,40 @@ pub mod conditions {
     pub const STATUS_UNKNOWN: &str = "ClusterStatusUnknown";
     /// ClusterInit: no initialisation is asked for.
     pub const CLUSTER_INIT_DISABLED: &str = "ClusterInitDisabled";
+}
+
+/// Reasons of a registration request's Approved condition.
+pub mod approval {
+    /// True: the cluster is registered.
+    pub const APPROVED: &str = "Approved";
+    /// False: the request's name is not `clusternet-` and the cluster id.
+    pub const NAME_MISMATCH: &str = "NameMismatch";
+    /// False: the cluster id is not a lower-case UUID.
+    pub const CLUSTER_ID_INVALID: &str = "ClusterIdInvalid";
+    /// False: the request carries no public key.
+    pub const KEY_MISSING: &str = "KeyMissing";
+    /// False: the request's public key cannot be used.
+    pub const KEY_INVALID: &str = "KeyInvalid";
+    /// False: the cluster id belongs to another key.
+    pub const KEY_MISMATCH: &str = "KeyMismatch";
+    /// False: the request does not say who made it.
+    pub const REQUESTER_MISSING: &str = "RequesterMissing";
+    /// False: the wanted name cannot be the name of a ManagedCluster.
+    pub const CLUSTER_NAME_INVALID: &str = "ClusterNameInvalid";
+    /// False: another cluster has the wanted name.
+    pub const CLUSTER_NAME_TAKEN: &str = "ClusterNameTaken";
+    /// False: the wanted namespace cannot be the name of a namespace.
+    pub const CLUSTER_NAMESPACE_INVALID: &str = "ClusterNamespaceInvalid";
+    /// False: the wanted namespace exists and does not belong to this cluster.
+    pub const CLUSTER_NAMESPACE_TAKEN: &str = "ClusterNamespaceTaken";
+    /// Unknown: the policy that fences the hub is missing or weakened.
+    pub const POLICY_MISSING: &str = "PolicyMissing";
+    /// Unknown: the ManagedCluster of this id is being deleted.
+    pub const CLUSTER_BEING_DELETED: &str = "ClusterBeingDeleted";
+    /// Unknown: the dedicated namespace is being deleted.
+    pub const NAMESPACE_BEING_DELETED: &str = "NamespaceBeingDeleted";
+    /// Unknown: the parent's CA certificates cannot be found.
+    pub const CA_MISSING: &str = "CaMissing";
 }
 
 /// Header names, lower case as on the wire of HTTP/2.

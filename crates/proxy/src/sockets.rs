@@ -18,6 +18,8 @@ use crate::{attach, audit::VisitMetrics, openapi, visit};
 pub struct Options {
     /// How long the whole answer to a request that is neither watch, follow nor upgrade may take.
     pub visit_deadline: Duration,
+    /// Whether tunnels and visits are served at all (gate `SocketConnection`).
+    pub enabled: bool,
 }
 
 /// `proxies.clusternet.io/v1alpha1`, ready to be served.
@@ -59,7 +61,12 @@ impl Api for Sockets {
             short_names: vec![String::from("ss")],
             categories: vec![String::from("clusternet")],
         };
-        let sub = |name: &str| Resource { short_names: Vec::new(), categories: Vec::new(), ..socket(name) };
+        let sub = |name: &str| Resource {
+            singular: String::new(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            ..socket(name)
+        };
         vec![socket("sockets"), sub("sockets/attach"), sub("sockets/proxy")]
     }
 
@@ -70,9 +77,9 @@ impl Api for Sockets {
     /// `direct`, `http` and `https` are short ways to say `proxy/…`: who may not use `sockets/proxy` may not use
     /// them either.
     fn attributes(&self, info: &RequestInfo) -> Attributes {
-        let mut attributes = Attributes::from(info);
-        if matches!(info.subresource.as_deref(), Some("direct" | "http" | "https")) {
-            attributes.subresource = Some(String::from("proxy"));
+        let mut attributes = Attributes::of(info);
+        if matches!(attributes.subresource.as_str(), "direct" | "http" | "https") {
+            attributes.subresource = String::from("proxy");
         }
         attributes
     }
@@ -96,13 +103,18 @@ impl Api for Sockets {
                     info.resource
                 )));
             }
+            if !inner.options.enabled {
+                return Err(Status::unavailable(
+                    "Visits and tunnels are switched off on this hub (feature gate SocketConnection).",
+                ));
+            }
             let Some(cluster) = info.name.clone() else {
                 return Err(Status::method_not_allowed(
                     "Sockets are not stored and cannot be listed; kubectl get managedclusters -A shows the clusters.",
                 ));
             };
             match info.subresource.as_deref() {
-                Some("attach") => attach::serve(&inner, &context, &cluster, request).await,
+                Some("attach") => attach::serve(&inner, &context, &cluster, request),
                 Some("proxy" | "direct" | "http" | "https") => {
                     visit::serve(inner, context, cluster, request).await
                 }

@@ -33,8 +33,8 @@ pub(crate) async fn serve(
             return Err(status);
         }
     };
-    let outcome = if apiserver::upgrade_requested(&request) {
-        switch(&inner, &visit, request, open).await
+    let outcome = if wants_upgrade(&request) {
+        switch(&inner, &context, &visit, request, open).await
     } else {
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts, body.map_err(Into::into).boxed_unsync());
@@ -74,7 +74,7 @@ fn plan(
     let tail = alias.map_or_else(|| info.tail.clone(), |alias| format!("/{alias}{}", info.tail));
     let (target, path) = Target::parse(&tail).map_err(|error| Status::bad_request(error.to_string()))?;
     let query = request.uri().query();
-    let runs_long = apiserver::upgrade_requested(request) || follows(query);
+    let runs_long = wants_upgrade(request) || follows(query);
     if alias.is_some() && runs_long {
         return Err(Status::bad_request(format!(
             "Watches, followed logs and upgrades need the path that the parent lets run for long: \
@@ -93,6 +93,11 @@ fn plan(
     })
 }
 
+/// Whether the caller wants to switch protocols; the server has left the header only where the connection can.
+fn wants_upgrade(request: &Request<Incoming>) -> bool {
+    request.headers().contains_key(header::UPGRADE)
+}
+
 /// Whether the query asks for an answer without an end: a watch or a followed log.
 fn follows(query: Option<&str>) -> bool {
     query.is_some_and(|query| {
@@ -108,6 +113,7 @@ fn follows(query: Option<&str>) -> bool {
 /// Carries an upgrade: the child's 101 goes to the caller, then bytes go both ways until one side ends.
 async fn switch(
     inner: &Arc<Inner>,
+    context: &Context,
     visit: &Visit,
     mut request: Request<Incoming>,
     open: Open,
@@ -123,7 +129,9 @@ async fn switch(
         }
         Err(error) => return Err((error, open)),
     };
+    let place = context.permit.clone();
     inner.tasks.spawn("visit stream", async move {
+        let _place = place;
         let Ok(caller) = caller.await else { return open.end(499) };
         match tokio::io::copy_bidirectional(&mut TokioIo::new(caller), &mut stream.io).await {
             Ok((_, to_caller)) => open.end_stream(to_caller),
@@ -133,7 +141,7 @@ async fn switch(
             }
         }
     });
-    let mut switched = Response::new(apiserver::full(""));
+    let mut switched = Response::new(apiserver::empty());
     *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *switched.headers_mut() = upgrade_headers(response.headers());
     Ok(switched)

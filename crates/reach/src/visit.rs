@@ -103,7 +103,7 @@ pub enum Upgraded {
 /// The bytes of an upgraded connection.
 pub struct UpgradedStream {
     /// Read and write here.
-    pub io: tunnel::UpgradedIo,
+    pub io: tunnel::hub::UpgradedIo,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -168,10 +168,10 @@ impl Reach {
         }
         let outcome = tunnel.upgrade(request).await;
         match outcome.map_err(|source| Error::Tunnel { cluster: visit.cluster.clone(), source })? {
-            tunnel::Upgrade::Switched { response, io } => {
+            tunnel::hub::Upgrade::Switched { response, io } => {
                 Ok(Upgraded::Switched { response, stream: UpgradedStream { io, _permit: permit } })
             }
-            tunnel::Upgrade::Answered(response) => finish(response, permit, None).map(Upgraded::Answered),
+            tunnel::hub::Upgrade::Answered(response) => finish(response, permit, None).map(Upgraded::Answered),
         }
     }
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 /// # Errors
 ///
 /// When a file cannot be written or, with `check`, when one differs from what would be written.
-pub fn run(check: bool) -> anyhow::Result<()> {
+pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let directory = root().join("deploy/crds");
     let mut stale = Vec::new();
     for file in api::crds::files()? {
@@ -20,8 +20,10 @@ pub fn run(check: bool) -> anyhow::Result<()> {
         if check {
             stale.push(path);
         } else {
-            std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-            std::fs::write(&path, &file.contents).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::create_dir_all(&directory)
+                .with_context(|| format!("cannot make {}", directory.display()))?;
+            std::fs::write(&path, &file.contents)
+                .with_context(|| format!("cannot write {}", path.display()))?;
             eprintln!("wrote {}", path.display());
         }
     }
@@ -33,5 +35,6 @@ pub fn run(check: bool) -> anyhow::Result<()> {
 
 /// The checkout this program was built from.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own).to_path_buf()
 }

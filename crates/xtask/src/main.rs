@@ -1,2 +1,122 @@
-//! (under construction)
-fn main() {}
+//! `cargo xtask`: everything a developer runs. Thin: the work is done by `fleet`.
+
+use clap::{Parser, Subcommand};
+use fleet::{Fleet, Progress, Tools};
+
+mod r#gen;
+
+/// What a developer of Clusterway runs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Finds or builds the Kubernetes programs of the fleet, and prints their versions.
+    Tools,
+    /// Writes what is generated and checked in.
+    Gen {
+        /// Only tell whether it is up to date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// One parent and its children, as processes on this machine.
+    #[command(subcommand)]
+    Fleet(FleetCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum FleetCommand {
+    /// Starts the clusters, as far as they do not run; kubeconfigs are in target/fleet/NAME/kubeconfig.
+    Up {
+        /// How many children.
+        #[arg(long, default_value_t = 2, value_name = "N")]
+        children: u8,
+    },
+    /// Builds Clusterway and runs it: the hub beside the parent, an agent beside each child; logs are in
+    /// target/fleet/log.
+    Install {
+        /// The cargo profile of the programs; dev builds faster.
+        #[arg(long, default_value = "release", value_name = "PROFILE")]
+        profile: String,
+    },
+    /// Creates many pods in one child.
+    Load {
+        /// Which.
+        #[arg(long, default_value = "child1", value_name = "NAME")]
+        child: String,
+        /// How many there shall be.
+        #[arg(long, default_value_t = 20_000, value_name = "N")]
+        pods: u32,
+    },
+    /// Ends the processes that were started, and only those, and forgets their data.
+    Down,
+}
+
+fn main() -> std::process::ExitCode {
+    let args = Args::parse();
+    runtime::tls::install_crypto_provider();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(args)));
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            Progress::new().failed(format_args!("{error:#}"));
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let progress = Progress::new();
+    match args.command {
+        Command::Tools => {
+            for (program, version) in Tools::ensure(progress).await?.versions().await? {
+                progress.done(format_args!("{version}  {}", program.display()));
+            }
+            Ok(())
+        }
+        Command::Gen { check } => r#gen::run(check),
+        Command::Fleet(command) => run_fleet(command, progress).await,
+    }
+}
+
+async fn run_fleet(command: FleetCommand, progress: Progress) -> anyhow::Result<()> {
+    match command {
+        FleetCommand::Up { children } => {
+            let fleet = up(children, progress).await?;
+            for cluster in fleet.clusters() {
+                progress.note(format_args!("export KUBECONFIG={}", cluster.kubeconfig().display()));
+            }
+            Ok(())
+        }
+        FleetCommand::Install { profile } => {
+            let fleet = Fleet::open(fleet::DEFAULT, progress).await?;
+            fleet.install(&fleet::install::Options { profile, ..fleet::install::Options::default() }).await
+        }
+        FleetCommand::Load { child, pods } => {
+            let fleet = Fleet::open(fleet::DEFAULT, progress).await?;
+            fleet::load::load(&fleet, &fleet.cluster(&child)?, pods).await
+        }
+        FleetCommand::Down => Fleet::down(fleet::DEFAULT, progress).await,
+    }
+}
+
+/// Brings the developer's fleet up. An interrupted first start leaves nothing behind.
+async fn up(children: u8, progress: Progress) -> anyhow::Result<Fleet> {
+    let fresh = !Fleet::exists(fleet::DEFAULT);
+    tokio::select! {
+        result = Fleet::up(fleet::DEFAULT, children, progress) => return result,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    if fresh {
+        Fleet::down(fleet::DEFAULT, progress).await?;
+    }
+    anyhow::bail!("interrupted")
+}

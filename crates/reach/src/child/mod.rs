@@ -8,9 +8,8 @@ mod connect;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, Full};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, service::Service};
 use hyper_util::rt::TokioIo;
 use meta::Status;
@@ -54,17 +53,16 @@ impl ChildProxy {
     }
 
     async fn serve(self, mut request: Request<Incoming>) -> Response<Body> {
-        let upgrade = tunnel::upgrade::requested(&request);
-        let answer = match upgrade {
-            Some(_) => self.upgrade(request).await,
-            None => match self.prepare(&mut request) {
+        let answer = if tunnel::upgrade::wanted(request.headers()) {
+            self.upgrade(request).await
+        } else {
+            match self.prepare(&mut request) {
                 Ok(order) => {
                     let (parts, body) = request.into_parts();
-                    self.forward(order, Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()))
-                        .await
+                    self.forward(order, Request::from_parts(parts, body.map_err(Into::into).boxed_unsync())).await
                 }
                 Err(status) => Err(status),
-            },
+            }
         };
         answer.unwrap_or_else(|status| answer_with(&status))
     }
@@ -113,47 +111,37 @@ impl ChildProxy {
     async fn forward(&self, order: Order, request: Request<Body>) -> Result<Response<Body>, Status> {
         let client = self.0.connections.of(order.certificate)?;
         let response = client.request(request).await.map_err(|error| unreachable(&error))?;
-        let (mut parts, body) = response.into_parts();
-        strip_hop_by_hop(&mut parts.headers);
-        parts.version = http::Version::HTTP_2;
-        Ok(Response::from_parts(parts, body.map_err(Into::into).boxed_unsync()))
+        Ok(cleaned(response))
     }
 
-    /// Joins an extended CONNECT of the tunnel to an HTTP/1.1 upgrade at the child.
+    /// Joins an upgrade that came through the tunnel to one at the child, and copies bytes until one side ends.
     async fn upgrade(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Status> {
-        let wanted = tunnel::upgrade::requested(&request)
-            .ok_or_else(|| Status::bad_request("The request does not ask for an upgrade."))?;
         let ours = hyper::upgrade::on(&mut request);
+        let protocol = request.headers_mut().remove(header::UPGRADE);
         let order = self.prepare(&mut request)?;
         let (mut parts, _) = request.into_parts();
-        parts.method = wanted.method;
         parts.extensions.clear();
-        parts.headers.insert(header::CONNECTION, header::HeaderValue::from_static("Upgrade"));
-        parts.headers.insert(header::UPGRADE, wanted.protocol);
         parts.headers.remove(header::CONTENT_LENGTH);
-        if parts.method == Method::POST {
-            parts.headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from_static("0"));
+        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        if let Some(protocol) = protocol {
+            parts.headers.insert(header::UPGRADE, protocol);
         }
-        let empty = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
         let client = self.0.connections.of(order.certificate)?;
-        let mut response =
-            client.request(Request::from_parts(parts, empty)).await.map_err(|error| unreachable(&error))?;
+        let request = Request::from_parts(parts, tunnel::empty());
+        let mut response = client.request(request).await.map_err(|error| unreachable(&error))?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let (mut parts, body) = response.into_parts();
-            strip_hop_by_hop(&mut parts.headers);
-            parts.version = http::Version::HTTP_2;
-            return Ok(Response::from_parts(parts, body.map_err(Into::into).boxed_unsync()));
+            return Ok(cleaned(response));
         }
         let theirs = hyper::upgrade::on(&mut response);
         self.0.tasks.spawn("upgraded stream", async move {
             let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) else { return };
-            let copied =
-                tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
+            let copied = tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
             if let Err(error) = copied {
                 debug!(%error, "upgraded stream ended");
             }
         });
-        Ok(tunnel::upgrade::accept(response.headers()))
+        let (parts, _) = response.into_parts();
+        Ok(Response::from_parts(parts, tunnel::empty()))
     }
 }
 
@@ -166,6 +154,14 @@ impl Service<Request<Incoming>> for ChildProxy {
         let proxy = self.clone();
         Box::pin(async move { Ok(proxy.serve(request).await) })
     }
+}
+
+/// An answer of the child without the headers of its connection.
+fn cleaned(response: Response<Incoming>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    strip_hop_by_hop(&mut parts.headers);
+    parts.version = http::Version::HTTP_2;
+    Response::from_parts(parts, body.map_err(Into::into).boxed_unsync())
 }
 
 /// The child's server did not answer: the text says which part failed, never what was sent.
@@ -186,7 +182,7 @@ fn unreachable(error: &hyper_util::client::legacy::Error) -> Status {
 
 fn answer_with(status: &Status) -> Response<Body> {
     let mut response =
-        Response::new(Full::from(status.to_json()).map_err(|never| match never {}).boxed_unsync());
+        Response::new(tunnel::full(status.to_json()));
     *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response

@@ -1,0 +1,127 @@
+//! Which part gets which.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use apiserver::{Authenticator, Authorizer, Check, Limits, ServerBuilder, Tokens, Trust, TrustStore, serving};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use reach::{Directory, Reach};
+use runtime::{Tasks, lease, metrics::Metrics};
+use tracing::info;
+use tunnel::hub::Registry;
+
+use crate::args::Args;
+
+/// The Secret that holds the authority of the hub's own certificate.
+const SERVING_SECRET: &str = "clusternet-hub-serving-ca";
+/// The APIService the hub serves.
+const API_SERVICE: &str = "v1alpha1.proxies.clusternet.io";
+
+/// Starts every part of the hub in `tasks`.
+pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
+    let client = client(&args).await?;
+    let metrics = Metrics::default();
+    let identity = lease::identity();
+    let leadership = lease::elect(
+        tasks,
+        client.clone(),
+        lease::Options {
+            namespace: args.namespace.clone(),
+            name: args.leader_elect_resource_name.clone(),
+            identity: identity.clone(),
+            duration: args.leader_elect_lease_duration,
+            renew_deadline: args.leader_elect_renew_deadline,
+            retry_period: args.leader_elect_retry_period,
+        },
+    );
+
+    registration::hub::start(
+        tasks,
+        client.clone(),
+        leadership.clone(),
+        registration::hub::Options {
+            namespace: args.namespace.clone(),
+            allow_clear_tokens: args.allow_clear_tokens,
+            trust_agent_labels: args.trust_agent_labels,
+            ..registration::hub::Options::default()
+        },
+        &metrics,
+    );
+
+    let serving = serving::Options {
+        namespace: args.namespace.clone(),
+        secret: SERVING_SECRET.to_owned(),
+        names: serving_names(&args),
+        api_services: vec![API_SERVICE.to_owned()],
+    };
+    let certificate =
+        serving::start(client.clone(), serving, leadership, tasks).await.context("the hub's own certificate")?;
+
+    let directory = Directory::follow(tasks, client.clone());
+    let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
+    let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
+    let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
+    let options = proxy::Options {
+        visit_deadline: args.visit_deadline,
+        enabled: args.feature_gates.enabled("SocketConnection", true),
+    };
+    let sockets = proxy::Sockets::new(reach, registry, options, tasks.clone(), &metrics);
+
+    let trust = TrustStore::new(Trust::none());
+    trust.follow_config_map(client.clone(), tasks);
+    // Not before we know whom to trust: a connection made now would never be asked for its certificate.
+    while !trust.is_known() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let server = ServerBuilder {
+        listen: SocketAddr::new(args.bind_address, args.secure_port),
+        apis: vec![Arc::new(sockets)],
+        authenticator: Authenticator::new(trust, Some(Tokens::new(client.clone()))),
+        authorizer: Authorizer::new(client),
+        certificate: certificate.resolver(),
+        limits: Limits { in_flight_per_caller: args.max_in_flight_per_caller, ..Limits::default() },
+        metrics,
+        checks: vec![Check::new("clusters", move || directory.is_complete())],
+        title: String::from("Clusterway hub"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+    .bind()
+    .await
+    .with_context(|| format!("listen on {}:{} (--bind-address, --secure-port)", args.bind_address, args.secure_port))?;
+    info!(address = %server.address()?, version = env!("CARGO_PKG_VERSION"), "the hub serves");
+    tasks.spawn_draining("API server", server.run(tasks.clone()));
+    Ok(())
+}
+
+async fn client(args: &Args) -> anyhow::Result<Client> {
+    let config = match &args.kubeconfig {
+        Some(path) => {
+            let kubeconfig =
+                Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+        }
+        None => Config::incluster().context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
+    };
+    Ok(Client::try_from(config)?)
+}
+
+fn serving_names(args: &Args) -> Vec<String> {
+    let (service, namespace) = (&args.service_name, &args.namespace);
+    let mut names = vec![
+        format!("{service}.{namespace}.svc"),
+        format!("{service}.{namespace}"),
+        service.clone(),
+        String::from("localhost"),
+        String::from("127.0.0.1"),
+    ];
+    names.extend(args.serving_name.iter().cloned());
+    names
+}
+
+/// What agents are told of this process; the tunnel allows only some characters.
+fn instance(identity: &str) -> String {
+    identity.chars().map(|c| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '-' }).take(128).collect()
+}

@@ -60,6 +60,11 @@ impl Fleet {
     /// Builds and installs Clusterway, and waits until every child is registered and Ready. Safe to repeat.
     pub async fn install(&self, options: &Options) -> anyhow::Result<()> {
         self.build(&options.profile).await?;
+        // Programs of an earlier installation make room for what was just built.
+        for child in self.children() {
+            self.stop(&Self::agent_name(&child)).await?;
+        }
+        self.stop(HUB).await?;
         self.install_parent().await?;
         let step = self.progress().begin("hub serves the parent's aggregated API");
         self.start_hub().await?;
@@ -76,6 +81,12 @@ impl Fleet {
             let agent = self.start_agent(&child, &extra)?;
             let step = self.progress().begin(format_args!("{}: registered and Ready", child.name));
             ready_or_log(&agent, async { self.until_ready(&child, DEADLINE).await.map(drop) }).await?;
+            step.done();
+        }
+        for child in self.children() {
+            let step =
+                self.progress().begin(format_args!("{}: can be visited through the parent", child.name));
+            self.until_visitable(&child, DEADLINE).await?;
             step.done();
         }
         Ok(())
@@ -296,6 +307,21 @@ impl Fleet {
         })
         .await
     }
+
+    /// Waits until the child answers visits; right after a start its first tunnel may still be on its way.
+    pub async fn until_visitable(&self, child: &Cluster, deadline: Duration) -> anyhow::Result<()> {
+        let client = self.parent()?.http_as("fleet-administrator", &["system:masters"])?;
+        let registered = self.registered(child).await?.context("it is not registered")?;
+        let path = format!("{}/version", visit_path(&registered.id));
+        wait::until_true(format_args!("a visit of {} to be answered", child.name), deadline, || async {
+            let answer = client.get(&path).await?;
+            if !answer.status().is_success() {
+                bail!("{} {}", answer.status(), String::from_utf8_lossy(answer.body()).trim());
+            }
+            Ok(true)
+        })
+        .await
+    }
 }
 
 /// Every ManagedCluster, with the status of its condition Ready.
@@ -320,4 +346,9 @@ async fn managed_clusters(client: &kube::Client) -> anyhow::Result<Vec<(Register
             (registered, text(ready.and_then(|condition| condition.get("status"))))
         })
         .collect())
+}
+
+/// Where a child's API server is visited: its path under the parent.
+pub fn visit_path(id: &str) -> String {
+    format!("/apis/proxies.clusternet.io/v1alpha1/sockets/{id}/proxy/direct")
 }

@@ -7,8 +7,10 @@
 //!
 //! What this crate deliberately does not do: run containers, talk to anything but loopback, or end a process by name.
 
+pub mod bench;
 pub mod cluster;
 mod control_plane;
+pub mod demo;
 pub mod e2e;
 mod fleet;
 pub mod http;

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use fleet::{Fleet, Progress, Tools};
 
+mod check;
 mod r#gen;
 
 /// What a developer of Clusterway runs.
@@ -22,6 +23,35 @@ enum Command {
         /// Only tell whether it is up to date.
         #[arg(long)]
         check: bool,
+    },
+    /// Shows what Clusterway does, step by step, on a fleet of real clusters.
+    Demo {
+        /// Ends everything the demo started, and nothing else.
+        #[arg(long)]
+        teardown: bool,
+        /// The cargo profile of the programs; dev builds faster.
+        #[arg(long, default_value = "release", value_name = "PROFILE")]
+        profile: String,
+    },
+    /// Runs everything continuous integration runs.
+    Test {
+        /// Only what needs no clusters: format, lints, unit tests.
+        #[arg(long, conflicts_with = "e2e")]
+        unit: bool,
+        /// Only the end-to-end tests, or one of them.
+        #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+        e2e: Option<String>,
+        /// The cargo profile of the programs under test; dev builds faster.
+        #[arg(long, default_value = "release", value_name = "PROFILE")]
+        profile: String,
+    },
+    /// Takes the figures of docs/benchmarks.md, each with its reference, on the fleet that is up and installed.
+    Bench {
+        /// Only this benchmark.
+        name: Option<String>,
+        /// One JSON object per line instead of a table.
+        #[arg(long)]
+        json: bool,
     },
     /// One parent and its children, as processes on this machine.
     #[command(subcommand)]
@@ -84,7 +114,48 @@ async fn run(args: Args) -> anyhow::Result<()> {
         }
         Command::Gen { check } => r#gen::run(check),
         Command::Fleet(command) => run_fleet(command, progress).await,
+        Command::Demo { teardown: true, .. } => Fleet::down(fleet::DEFAULT, progress).await,
+        Command::Demo { profile, .. } => Box::pin(demo(profile, progress)).await,
+        Command::Test { unit, e2e, profile } => {
+            let scope = match e2e {
+                _ if unit => check::Scope::Unit,
+                None => check::Scope::All,
+                Some(only) => check::Scope::EndToEnd(Some(only).filter(|only| !only.is_empty())),
+            };
+            Box::pin(check::run(scope, &profile, progress)).await
+        }
+        Command::Bench { name, json } => bench(name.as_deref(), json, progress).await,
     }
+}
+
+async fn demo(profile: String, progress: Progress) -> anyhow::Result<()> {
+    progress.title("A parent and two children: real Kubernetes control planes, as processes on this machine");
+    progress.command("cargo xtask fleet up");
+    let fleet = up(2, progress).await?;
+    let options = fleet::install::Options { profile, ..fleet::install::Options::default() };
+    tokio::select! {
+        result = fleet::demo::run(&fleet, &options) => result,
+        _ = tokio::signal::ctrl_c() => {
+            anyhow::bail!("interrupted; the fleet keeps running, `cargo xtask demo --teardown` ends it")
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are the command's data")]
+async fn bench(only: Option<&str>, json: bool, progress: Progress) -> anyhow::Result<()> {
+    let fleet = Fleet::open(fleet::DEFAULT, progress).await?;
+    let mut missed = 0;
+    for bench in fleet::bench::all().into_iter().filter(|bench| only.is_none_or(|only| only == bench.name)) {
+        let figures = (bench.run)(&fleet)
+            .await
+            .unwrap_or_else(|cause| vec![fleet::bench::Figure::failed(bench.name, &cause)]);
+        for figure in figures {
+            missed += usize::from(!figure.ok);
+            println!("{}", if json { serde_json::to_string(&figure)? } else { figure.row() });
+        }
+    }
+    anyhow::ensure!(missed == 0, "{missed} figures miss their budget");
+    Ok(())
 }
 
 async fn run_fleet(command: FleetCommand, progress: Progress) -> anyhow::Result<()> {

@@ -147,11 +147,6 @@ subjects:
     )
 }
 
-/// Where a child of the fleet is visited: the path of its API server under the parent.
-pub fn visit_path(id: &str) -> String {
-    format!("/apis/proxies.clusternet.io/v1alpha1/sockets/{id}/proxy/direct")
-}
-
 /// What `${…}` stands for in every scenario.
 async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
@@ -166,7 +161,7 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
         found.insert(format!("{name}.pod-cidr"), child.pod_cidr());
         found.insert(format!("{name}.visitor"), child.token_of(seed::NAMESPACE, "visitor").await?);
         if let Some(registered) = fleet.registered(&child).await? {
-            found.insert(format!("{name}.visit"), visit_path(&registered.id));
+            found.insert(format!("{name}.visit"), install::visit_path(&registered.id));
             found.insert(format!("{name}.id"), registered.id);
             found.insert(format!("{name}.namespace"), registered.namespace);
             found.insert(format!("{name}.name"), registered.name);

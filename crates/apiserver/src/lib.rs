@@ -27,6 +27,7 @@ mod path;
 mod pipeline;
 mod review;
 mod serve;
+pub mod serving;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -1,6 +1,6 @@
 //! Which part gets which.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use apiserver::{Authenticator, Authorizer, Check, Limits, ServerBuilder, Tokens, Trust, TrustStore, serving};
@@ -72,6 +72,10 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
 
     let trust = TrustStore::new(Trust::none());
     trust.follow_config_map(client.clone(), tasks);
+    // Not before we know whom to trust: a connection made now would never be asked for its certificate.
+    while !trust.is_known() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let server = ServerBuilder {
         listen: SocketAddr::new(args.bind_address, args.secure_port),
         apis: vec![Arc::new(sockets)],

@@ -105,13 +105,13 @@ mod tests {
         approved(current, &child(), ByteString(b"ca".into()), credential, Some(1), now)
     }
 
-    fn sealed(bytes: &[u8]) -> Option<Credential> {
-        Some(Credential { sealed: true, bytes: ByteString(bytes.into()), expires: NOW })
+    fn sealed(bytes: &[u8]) -> Credential {
+        Credential { sealed: true, bytes: ByteString(bytes.into()), expires: NOW }
     }
 
     #[test]
     fn an_approval_says_where_the_cluster_is_and_hands_over_its_credential() {
-        let status = yes(&ClusterRegistrationRequestStatus::default(), sealed(b"box"), NOW);
+        let status = yes(&ClusterRegistrationRequestStatus::default(), Some(sealed(b"box")), NOW);
         assert_eq!(status.result.as_deref(), Some("Approved"));
         assert_eq!(status.dedicated_namespace.as_deref(), Some("ns"));
         assert_eq!(status.managed_cluster_name.as_deref(), Some("name"));
@@ -121,13 +121,13 @@ mod tests {
 
     #[test]
     fn repeating_an_approval_changes_nothing() {
-        let once = yes(&ClusterRegistrationRequestStatus::default(), sealed(b"box"), NOW);
+        let once = yes(&ClusterRegistrationRequestStatus::default(), Some(sealed(b"box")), NOW);
         assert_eq!(yes(&once, None, Timestamp::from_second(60).unwrap()), once);
     }
 
     #[test]
     fn a_denial_blanks_everything_useful() {
-        let before = yes(&ClusterRegistrationRequestStatus::default(), sealed(b"box"), NOW);
+        let before = yes(&ClusterRegistrationRequestStatus::default(), Some(sealed(b"box")), NOW);
         let refusal = Refusal { last_word: true, reason: approval::KEY_MISMATCH, message: "No.".into() };
         let after = refused(&before, &refusal, Some(2), NOW);
         assert_eq!((after.result.as_deref(), after.error_message.as_deref()), (Some("Denied"), Some("No.")));

@@ -20,7 +20,7 @@ use tracing::info;
 use super::{
     answer::{self, Credential, is_approved},
     cluster,
-    context::{Context, Obstacle},
+    context::{Context, Obstacle, Reservation},
     decision::{Application, Approval, Name, Refusal, belongs_to, decide},
     io::{self, Error, code, create_params, ensure, patch_params},
     naming,
@@ -59,8 +59,14 @@ pub(crate) async fn examine(
     let (generation, now) = (request.metadata.generation, Timestamp::now());
     match consider(context, request).await? {
         Outcome::Registered { child, ca_certificate, credential } => {
+            let sealed = credential.as_ref().is_some_and(|credential| credential.sealed);
             let next = answer::approved(&current, &child, ca_certificate, credential, generation, now);
-            if write(context, request, &current, next).await? && !is_approved(Some(&current)) {
+            let written = write(context, request, &current, next).await?;
+            if sealed {
+                let note = "A token for the cluster, sealed to the key of this request, is in its status.";
+                context.events.normal(request, "TokenSealed", note).await;
+            }
+            if written && !is_approved(Some(&current)) {
                 info!(
                     cluster = child.id,
                     namespace = child.namespace,
@@ -117,12 +123,7 @@ async fn consider(context: &Context, request: &ClusterRegistrationRequest) -> Re
         let message = format!("The parent cannot register clusters at the moment. {fault}");
         return Ok(Outcome::Refused(Refusal::waiting(approval::POLICY_MISSING, message)));
     }
-    let mut survey = Survey::take(&context.client, request, &application).await?;
-    let mut turn = None;
-    if survey.cluster.is_none() {
-        turn = context.admission.acquire().await.ok();
-        survey = Survey::take(&context.client, request, &application).await?;
-    }
+    let survey = Survey::take(&context.client, request, &application).await?;
     let approval = match decide(&application, &survey.facts(&context.options.namespace)) {
         Ok(approval) => approval,
         Err(refusal) => {
@@ -141,11 +142,11 @@ async fn consider(context: &Context, request: &ClusterRegistrationRequest) -> Re
         (Approval::Known, Some(cluster)) => cluster,
         (Approval::Known, None) => return Err(Error::Raced),
         (Approval::New { namespace, name }, _) => {
-            let namespace = make_namespace(context, request, &application, namespace, &name).await?;
-            make_cluster(context, request, &application, namespace, name).await?
+            let name = reserve_name(context, &application, name).await?;
+            let namespace = make_namespace(context, request, &application, namespace, name.name()).await?;
+            make_cluster(context, request, &application, namespace, name.name()).await?
         }
     };
-    drop(turn);
     establish(context, request, &application, cluster, ca_certificate).await
 }
 
@@ -175,13 +176,32 @@ async fn ca_certificate(context: &Context) -> Result<Option<ByteString>, Error> 
     Ok(certificate.filter(|pem| !pem.is_empty()).map(|pem| ByteString(pem.into_bytes())))
 }
 
+/// A name that no cluster has, and that nobody else takes while the reservation lives.
+async fn reserve_name<'a>(
+    context: &'a Context,
+    application: &Application,
+    wanted: Name,
+) -> Result<Reservation<'a>, Error> {
+    let candidates: Vec<String> = match wanted {
+        Name::Given(given) => vec![given],
+        Name::Derived => naming::candidates(names::CLUSTER_NAME_PREFIX, &application.id).collect(),
+    };
+    for candidate in candidates {
+        let Some(reservation) = context.reservations.reserve(&candidate) else { continue };
+        if !is_taken(&context.client, &candidate, &application.id).await? {
+            return Ok(reservation);
+        }
+    }
+    Err(Error::Raced)
+}
+
 /// The namespace of a new cluster: the one that is there already, else a new one.
 async fn make_namespace(
     context: &Context,
     request: &ClusterRegistrationRequest,
     application: &Application,
     wanted: Name,
-    name: &Name,
+    name: &str,
 ) -> Result<String, Error> {
     let namespaces: Api<Namespace> = Api::all(context.client.clone());
     let candidates: Vec<String> = match wanted {
@@ -195,24 +215,11 @@ async fn make_namespace(
             }
             continue;
         }
-        let name = match name {
-            Name::Given(given) => given.clone(),
-            Name::Derived => free_name(context, &application.id).await?,
-        };
-        let child = Child { id: application.id.clone(), name, namespace: candidate };
+        let child = Child { id: application.id.clone(), name: name.to_owned(), namespace: candidate };
         namespaces.create(&create_params(), &objects::namespace(&child)).await?;
         let note = format!("The namespace {} belongs to the cluster from now on.", child.namespace);
         context.events.normal(request, "NamespaceCreated", &note).await;
         return Ok(child.namespace);
-    }
-    Err(Error::Raced)
-}
-
-async fn free_name(context: &Context, id: &str) -> Result<String, Error> {
-    for candidate in naming::candidates(names::CLUSTER_NAME_PREFIX, id) {
-        if !is_taken(&context.client, &candidate, id).await? {
-            return Ok(candidate);
-        }
     }
     Err(Error::Raced)
 }
@@ -223,13 +230,9 @@ async fn make_cluster(
     request: &ClusterRegistrationRequest,
     application: &Application,
     namespace: String,
-    name: Name,
+    name: &str,
 ) -> Result<ManagedCluster, Error> {
-    let name = match name {
-        Name::Given(given) => given,
-        Name::Derived => free_name(context, &application.id).await?,
-    };
-    let child = Child { id: application.id.clone(), name, namespace };
+    let child = Child { id: application.id.clone(), name: name.to_owned(), namespace };
     let (wanted, refused) = cluster::new(request, &child, application.pin());
     let clusters: Api<ManagedCluster> = Api::namespaced(context.client.clone(), &child.namespace);
     let made = clusters.create(&create_params(), &wanted).await?;

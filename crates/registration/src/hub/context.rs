@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use kube::Client;
 use parking_lot::Mutex;
 use rand::RngExt as _;
-use tokio::sync::Semaphore;
 
 use super::{Options, counters::Counters, events::Events, fence::Fence, lifecycle::Memory, token::Issuer};
 
@@ -28,8 +28,7 @@ pub(crate) struct Context {
     pub(crate) memory: Memory,
     pub(crate) blocked: Blocked,
     pub(crate) failures: Failures,
-    /// First approvals go one after another: each looks whether a name is free and then takes it.
-    pub(crate) admission: Semaphore,
+    pub(crate) reservations: Reservations,
 }
 
 impl Context {
@@ -38,10 +37,10 @@ impl Context {
             events: Events::new(client.clone()),
             fence: Fence::new(client.clone()),
             issuer: Issuer::new(client.clone(), options.token_lifetime),
-            memory: Memory::default(),
+            memory: Memory::watching(Timestamp::now()),
             blocked: Blocked::default(),
             failures: Failures::default(),
-            admission: Semaphore::new(1),
+            reservations: Reservations::default(),
             client,
             options,
             counters,
@@ -79,6 +78,39 @@ impl Blocked {
     }
 }
 
+/// Names of clusters that are about to be made. Between the look whether a name is free and the cluster that takes it,
+/// nobody else may come.
+#[derive(Debug, Default)]
+pub(crate) struct Reservations(Mutex<BTreeSet<String>>);
+
+/// A name is nobody else's while this lives.
+#[derive(Debug)]
+pub(crate) struct Reservation<'a> {
+    all: &'a Reservations,
+    name: String,
+}
+
+impl Reservations {
+    /// Reserves the name, unless somebody has.
+    pub(crate) fn reserve(&self, name: &str) -> Option<Reservation<'_>> {
+        let new = self.0.lock().insert(name.to_owned());
+        new.then(|| Reservation { all: self, name: name.to_owned() })
+    }
+}
+
+impl Reservation<'_> {
+    /// The name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.all.0.lock().remove(&self.name);
+    }
+}
+
 /// How often in a row each object failed.
 #[derive(Debug, Default)]
 pub(crate) struct Failures(Mutex<HashMap<String, u32>>);
@@ -111,6 +143,16 @@ mod tests {
         assert_eq!(failures.count("b").0, 1);
         failures.forget("a");
         assert_eq!(failures.count("a").0, 1);
+    }
+
+    #[test]
+    fn a_name_is_reserved_until_its_cluster_is_made() {
+        let names = Reservations::default();
+        let first = names.reserve("bar").unwrap();
+        assert!(names.reserve("bar").is_none());
+        assert_eq!(names.reserve("foo").unwrap().name(), "foo");
+        drop(first);
+        assert!(names.reserve("bar").is_some());
     }
 
     #[test]

@@ -61,14 +61,14 @@ impl Fence {
         }
         let next = self.look(known.as_ref()).await?;
         let fault = next.fault.clone();
-        if known.is_none_or(|known| known.fault != fault) {
+        let before = self.known.lock().replace(next);
+        if before.is_none_or(|before| before.fault != fault) {
             if let Some(fault) = &fault {
                 warn!(policy = HUB_POLICY, "{fault}");
             } else {
                 info!(policy = HUB_POLICY, "the policy that fences the hub stands");
             }
         }
-        *self.known.lock() = Some(next);
         Ok(fault)
     }
 

@@ -25,9 +25,12 @@ use super::{
 /// A look right at the end of the grace could still come too early by a rounded second.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// What the hub has seen of each cluster since it started.
-#[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<HashMap<String, Seen>>);
+/// What the hub has seen since it started.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    clusters: Mutex<HashMap<String, Seen>>,
+    watching_since: Mutex<Timestamp>,
+}
 
 #[derive(Debug, Clone, Default)]
 struct Seen {
@@ -38,9 +41,19 @@ struct Seen {
 }
 
 impl Memory {
+    /// The hub begins to watch.
+    pub(crate) fn watching(since: Timestamp) -> Self {
+        Self { clusters: Mutex::default(), watching_since: Mutex::new(since) }
+    }
+
+    /// The parent could not be seen until now.
+    pub(crate) fn blind(&self) {
+        *self.watching_since.lock() = Timestamp::now();
+    }
+
     /// Takes note of a report; when the hub saw it change.
     fn note_report(&self, uid: &str, reported: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-        let mut all = self.0.lock();
+        let mut all = self.clusters.lock();
         let Some(seen) = all.get_mut(uid) else {
             all.insert(uid.to_owned(), Seen { reported, ..Seen::default() });
             return None;
@@ -54,7 +67,7 @@ impl Memory {
     /// Takes note of Ready; whether it is another than at the last look.
     fn note_ready(&self, uid: &str, ready: Option<&str>) -> bool {
         let ready = ready.unwrap_or_default();
-        let mut all = self.0.lock();
+        let mut all = self.clusters.lock();
         let seen = all.entry(uid.to_owned()).or_default();
         let before = seen.ready.replace(ready.to_owned());
         before.is_some_and(|before| before != ready)
@@ -62,7 +75,7 @@ impl Memory {
 
     /// The cluster is gone.
     pub(crate) fn forget(&self, uid: &str) {
-        self.0.lock().remove(uid);
+        self.clusters.lock().remove(uid);
     }
 }
 
@@ -78,7 +91,9 @@ pub(crate) async fn examine(context: &Context, cluster: &ManagedCluster) -> Resu
     }
     let now = Timestamp::now();
     let reported = cluster.status.as_ref().and_then(|it| it.last_observed_time.as_ref()).map(|time| time.0);
-    let evidence = Evidence { now, change_seen: context.memory.note_report(&uid, reported, now) };
+    let change_seen = context.memory.note_report(&uid, reported, now);
+    let watching_since = *context.memory.watching_since.lock();
+    let evidence = Evidence { now, change_seen, watching_since };
     let pulse = pulse::pulse(cluster, evidence);
     let skew = pulse::skew(cluster, evidence);
 
@@ -106,9 +121,11 @@ fn ready(all: &[Condition]) -> Option<&Condition> {
     find(all, types::READY)
 }
 
+/// Whether the condition comes, or turns to another reason.
 fn is_new(cluster: &ManagedCluster, wanted: &[Condition], type_: &str) -> bool {
     let current = cluster.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    find(wanted, type_).is_some() && find(current, type_).is_none()
+    let reason = |all: &[Condition]| find(all, type_).map(|condition| condition.reason.clone());
+    reason(wanted).is_some_and(|wanted| reason(current).is_none_or(|current| current != wanted))
 }
 
 /// Brings the taints in line with the conditions; the object after that, and whether it took a write.
@@ -191,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_first_sight_of_a_report_is_no_change() {
-        let memory = Memory::default();
+        let memory = Memory::watching(Timestamp::UNIX_EPOCH);
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         assert_eq!(memory.note_report("a", Some(at(5)), at(10)), None);
         assert_eq!(memory.note_report("a", Some(at(5)), at(20)), None);
@@ -203,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_restart_of_the_hub_is_no_change_of_ready() {
-        let memory = Memory::default();
+        let memory = Memory::watching(Timestamp::UNIX_EPOCH);
         assert!(!memory.note_ready("a", Some("True")));
         assert!(!memory.note_ready("a", Some("True")));
         assert!(memory.note_ready("a", Some("Unknown")));

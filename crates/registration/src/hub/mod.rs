@@ -30,6 +30,11 @@ mod run;
 mod survey;
 mod token;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod scenarios;
+
 use std::time::Duration;
 
 use api::names;

@@ -30,6 +30,8 @@ pub(crate) struct Evidence {
     pub(crate) now: Timestamp,
     /// When, on that clock, the hub saw `lastObservedTime` change; none since it started.
     pub(crate) change_seen: Option<Timestamp>,
+    /// Since when, on that clock, the hub has seen the parent without a gap.
+    pub(crate) watching_since: Timestamp,
 }
 
 /// Whether a cluster reports.
@@ -86,10 +88,13 @@ fn last_report(cluster: &ManagedCluster, evidence: Evidence) -> Option<Timestamp
 }
 
 /// Judges whether a cluster reports.
+///
+/// While the parent could not be reached, no agent could report either. So the grace begins anew when the hub sees the
+/// parent again: an outage of the parent is not the loss of all its children.
 pub(crate) fn pulse(cluster: &ManagedCluster, evidence: Evidence) -> Pulse {
     let report = last_report(cluster, evidence);
     let created = cluster.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let since = report.or(created).unwrap_or(evidence.now);
+    let since = report.or(created).unwrap_or(evidence.now).max(evidence.watching_since);
     let silent = Duration::try_from(evidence.now.duration_since(since)).unwrap_or_default();
     match grace(cluster.status.as_ref()).checked_sub(silent) {
         Some(left) if !left.is_zero() => Pulse::Beating(left),

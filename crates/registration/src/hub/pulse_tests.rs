@@ -46,7 +46,7 @@ fn cluster(reported: Option<i64>, stored: Option<i64>) -> ManagedCluster {
 }
 
 fn evidence(change_seen: Option<i64>) -> Evidence {
-    Evidence { now: at(NOW), change_seen: change_seen.map(at) }
+    Evidence { now: at(NOW), change_seen: change_seen.map(at), watching_since: at(NOW - HOUR) }
 }
 
 #[test]
@@ -69,6 +69,15 @@ fn a_cluster_that_never_reported_is_given_the_same_grace_from_its_creation() {
     cluster.status = None;
     cluster.metadata.creation_timestamp = Some(Time(at(NOW - 500)));
     assert_eq!(pulse(&cluster, evidence(None)), Pulse::Beating(Duration::from_secs(40)));
+}
+
+#[test]
+fn after_an_outage_of_the_parent_every_cluster_is_given_its_grace_to_report() {
+    let silent = cluster(Some(NOW - 600), Some(NOW - 600));
+    let back = |seconds: i64| Evidence { watching_since: at(NOW - seconds), ..evidence(None) };
+    assert_eq!(pulse(&silent, back(1)), Pulse::Beating(Duration::from_secs(29)));
+    assert_eq!(pulse(&silent, back(30)), Pulse::Lost);
+    assert_eq!(pulse(&cluster(None, None), back(1)), Pulse::Beating(Duration::from_secs(29)));
 }
 
 #[test]
@@ -192,7 +201,7 @@ fn taints_follow_ready_and_leave_those_of_users_alone() {
         judge_taints(&current, &cluster.status.unwrap().conditions)
     };
     let lost = conditions::STATUS_UNKNOWN;
-    assert_eq!(given("Unknown", lost, &[]), [unknown.clone()]);
+    assert_eq!(given("Unknown", lost, &[]), std::slice::from_ref(&unknown));
     assert_eq!(
         given("Unknown", lost, &[&user, &not_ready]),
         [user.clone(), unknown.clone()],

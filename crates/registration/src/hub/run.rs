@@ -2,9 +2,11 @@
 
 use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
-use api::clusters::{ClusterRegistrationRequest, ManagedCluster};
-use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use api::{
+    clusters::{ClusterRegistrationRequest, ManagedCluster},
+    names::annotations,
+};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     runtime::{
@@ -23,12 +25,16 @@ use super::{
     context::Context,
     counters::Counters,
     io::Error,
-    lifecycle,
+    labels, lifecycle,
     related::{Wake, wakes, watch_config},
 };
 
 /// From this many failures in a row on, a failure is worth a line in the log.
 const WORTH_SAYING: u32 = 4;
+/// How many wanted labels are read of a request: some more than are taken, so that refusals can be named.
+const MOST_LABELS: usize = 2 * labels::MOST_LABELS;
+/// How many conditions are read of a ManagedCluster.
+const MOST_CONDITIONS: usize = 16;
 
 /// Starts registration in this process. It works while `leadership` is held; everything it does is safe should two
 /// processes believe to lead.
@@ -70,8 +76,11 @@ async fn lead(
 async fn answer_requests(context: Arc<Context>) -> anyhow::Result<()> {
     let (store, writer) = reflector::store();
     let requests: Api<ClusterRegistrationRequest> = Api::all(context.client.clone());
-    let requests =
-        watcher(requests, watch_config()).default_backoff().modify(prune).reflect(writer).applied_objects();
+    let requests = watcher(requests, watch_config())
+        .default_backoff()
+        .modify(prune_request)
+        .reflect(writer)
+        .applied_objects();
     let queue = stream::select(trigger_self(requests, ()), wakes(&context));
     control("requests", &context, store, queue, |request, context| {
         async move { approver::examine(&context, &request).await }.boxed()
@@ -83,14 +92,14 @@ async fn answer_requests(context: Arc<Context>) -> anyhow::Result<()> {
 async fn judge_clusters(context: Arc<Context>) -> anyhow::Result<()> {
     let (store, writer) = reflector::store();
     let clusters: Api<ManagedCluster> = Api::all(context.client.clone());
-    let forgetting = context.clone();
+    let seen = context.clone();
     let clusters = watcher(clusters, watch_config())
         .default_backoff()
-        .modify(prune)
-        .inspect_ok(move |event| {
-            if let Event::Delete(cluster) = event {
-                forgetting.memory.forget(&cluster.uid().unwrap_or_default());
-            }
+        .modify(prune_cluster)
+        .inspect(move |event| match event {
+            Ok(Event::Delete(cluster)) => seen.memory.forget(&cluster.uid().unwrap_or_default()),
+            Err(_) => seen.memory.blind(),
+            Ok(_) => {}
         })
         .reflect(writer)
         .applied_objects();
@@ -101,11 +110,28 @@ async fn judge_clusters(context: Arc<Context>) -> anyhow::Result<()> {
     anyhow::bail!("the controller of managed clusters ended")
 }
 
-/// Of managedFields only who wrote when is kept: the fields themselves are most of an object's memory.
-fn prune<K: Resource>(object: &mut K) {
-    for entry in object.meta_mut().managed_fields.iter_mut().flatten() {
-        let ManagedFieldsEntry { manager, subresource, time, .. } = std::mem::take(entry);
-        *entry = ManagedFieldsEntry { manager, subresource, time, ..ManagedFieldsEntry::default() };
+/// What is kept of a request: what it asks for, within limits. Anybody with a bootstrap token may write one.
+fn prune_request(request: &mut ClusterRegistrationRequest) {
+    request.metadata.managed_fields = None;
+    request
+        .annotations_mut()
+        .retain(|key, _| matches!(key.as_str(), annotations::PUBLIC_KEY | annotations::REQUESTER));
+    let labels = &mut request.spec.cluster_labels;
+    while labels.len() > MOST_LABELS {
+        labels.pop_last();
+    }
+}
+
+/// What is kept of a ManagedCluster: what its pulse is judged by. Of managedFields that is who wrote when; the fields
+/// themselves are most of an object's memory.
+fn prune_cluster(cluster: &mut ManagedCluster) {
+    for entry in cluster.metadata.managed_fields.iter_mut().flatten() {
+        entry.fields_v1 = None;
+    }
+    if let Some(status) = &mut cluster.status {
+        status.conditions.truncate(MOST_CONDITIONS);
+        status.allocatable.clear();
+        status.capacity.clear();
     }
 }
 

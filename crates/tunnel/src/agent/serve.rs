@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
-use hyper::{body::Incoming, service::Service};
+use hyper::{body::Incoming, server::conn::http2, service::Service};
 use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
 use runtime::{CancellationToken, Tasks};
@@ -65,7 +65,7 @@ where
     let (stream, meter) = Stream::new(connection.io, Role::Client, metrics.bytes.clone());
     let server = limits::server(Executor::new(tasks.clone(), kill));
     let front = Front { service, requests: metrics.requests.clone(), draining: draining.clone() };
-    let mut serving = Box::pin(server.serve_connection(TokioIo::new(stream), front));
+    let mut serving: Pin<Box<dyn Serving>> = drive(&server, stream, front);
     let group = tasks.token();
     tokio::select! {
         ended = &mut serving => {
@@ -86,6 +86,39 @@ where
         Err(_) => debug!("requests were still running at the deadline for draining"),
     }
     Ok(Ended::Drained)
+}
+
+/// A connection being served. Behind a trait object, because the compiler cannot prove the future of a caller `Send`
+/// when it has to look through the connection's own type for it.
+trait Serving: Future<Output = hyper::Result<()>> + Send {
+    /// GOAWAY: no new requests; running ones may finish.
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+impl<Io, S> Serving for http2::Connection<TokioIo<Stream<Io>>, Front<S>, Executor>
+where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        http2::Connection::graceful_shutdown(self);
+    }
+}
+
+fn drive<Io, S>(
+    server: &http2::Builder<Executor>,
+    stream: Stream<Io>,
+    front: Front<S>,
+) -> Pin<Box<dyn Serving>>
+where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    Box::pin(server.serve_connection(TokioIo::new(stream), front))
 }
 
 /// Stands before the service: answers what concerns the tunnel itself.

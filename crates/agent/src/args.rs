@@ -143,7 +143,11 @@ mod tests {
     #[test]
     fn the_flags_are_consistent_and_the_defaults_are_the_contracts() {
         Args::command().debug_assert();
-        let args = Args::parse_from(["clusterway-agent", "--cluster-reg-parent-url=https://p", "--cluster-reg-token=t"]);
+        let args = Args::parse_from([
+            "clusterway-agent",
+            "--cluster-reg-parent-url=https://p",
+            "--cluster-reg-token=t",
+        ]);
         assert_eq!(args.cluster_status_update_frequency, Duration::from_secs(180));
         assert_eq!(args.labels_aggregate_prefix, ["node.clusternet.io/"]);
         assert!(args.leader_elect && args.allow_target.is_empty());

@@ -51,9 +51,9 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     if use_socket {
         let group = tasks.clone();
         let credentials = handle.credentials();
-        let tunnel_metrics = tunnel::agent::Metrics::new(&metrics);
+        let counters = tunnel::agent::Metrics::new(&metrics);
         tasks.spawn("tunnel's credentials", async move {
-            keep_tunnel(&group, credentials, leadership, instance, proxy, state, tunnel_metrics).await;
+            keep_tunnel(&group, credentials, leadership, instance, proxy, state, counters).await;
         });
     }
 
@@ -91,7 +91,7 @@ async fn keep_tunnel(
     instance: String,
     proxy: ChildProxy,
     state: watch::Sender<State>,
-    metrics: tunnel::agent::Metrics,
+    counters: tunnel::agent::Metrics,
 ) {
     let ending = tasks.token();
     loop {
@@ -106,9 +106,10 @@ async fn keep_tunnel(
         let (dials, dial) = watch::channel(Arc::new(dial));
         // A group of its own: the tunnel ends with the leadership, the agent does not.
         let group = tasks.child();
-        let (proxy, state, metrics, owner) = (proxy.clone(), state.clone(), metrics.clone(), group.clone());
+        let (proxy, state, owner) = (proxy.clone(), state.clone(), group.clone());
+        let counters = counters.clone();
         let kept = group.spawn_draining("tunnel", async move {
-            tunnel::agent::keep(dial, proxy, state, metrics, &owner).await;
+            tunnel::agent::keep(dial, proxy, state, counters, &owner).await;
         });
         while credentials.changed().await.is_ok() {
             let Some(found) = credentials.borrow_and_update().clone() else { break };
@@ -164,10 +165,12 @@ fn leadership(tasks: &Tasks, client: Client, args: &Args) -> watch::Receiver<Lea
 async fn child_config(args: &Args) -> anyhow::Result<Config> {
     Ok(match &args.kubeconfig {
         Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
+            let kubeconfig =
+                Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
         }
-        None => Config::incluster().context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
+        None => Config::incluster()
+            .context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
     })
 }
 
@@ -176,7 +179,10 @@ fn child_roots(config: &Config) -> anyhow::Result<rustls::RootCertStore> {
     for der in config.root_cert.iter().flatten() {
         roots.add(der.clone().into()).context("the CA of this cluster's API server")?;
     }
-    anyhow::ensure!(!roots.is_empty(), "this cluster's kubeconfig names no CA: its API server could not be verified");
+    anyhow::ensure!(
+        !roots.is_empty(),
+        "this cluster's kubeconfig names no CA: its API server could not be verified"
+    );
     Ok(roots)
 }
 
@@ -215,8 +221,9 @@ fn labels(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     items
         .map(|item| {
-            let (key, value) =
-                item.split_once('=').with_context(|| format!("--cluster-labels: {item:?} is not of the form KEY=VALUE"))?;
+            let (key, value) = item
+                .split_once('=')
+                .with_context(|| format!("--cluster-labels: {item:?} is not of the form KEY=VALUE"))?;
             Ok((key.to_owned(), value.to_owned()))
         })
         .collect()

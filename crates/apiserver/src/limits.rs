@@ -58,7 +58,7 @@ impl Default for Limits {
             connections: 20_000,
             handshake_deadline: Duration::from_secs(10),
             streams_of_front_proxy: 10_000,
-            streams_per_connection: 1_000,
+            streams_per_connection: 2_000,
             drain_deadline: Duration::from_secs(30),
         }
     }

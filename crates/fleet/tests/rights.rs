@@ -1,5 +1,5 @@
 //! What each identity may do in a parent, as the parent's API server says, compared with the lists in
-//! `scenarios/rights`. The lists are complete: beyond what every ServiceAccount of that Kubernetes version may do
+//! `tests/rights`. The lists are complete: beyond what every ServiceAccount of that Kubernetes version may do
 //! (discovery, asking about itself), whatever is not in them is refused.
 //!
 //! Needs a real API server: `CLUSTERWAY_RIGHTS_KUBECONFIG` names the kubeconfig of an administrator of a parent with
@@ -121,8 +121,7 @@ async fn every_identity_may_do_what_its_list_says_and_nothing_else() {
         let found: BTreeSet<_> =
             found.iter().map(|line| line.replace(&namespace, "$NS").replace(id, "$ID")).collect();
 
-        let file =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/rights/{}.txt", subject.list));
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/rights/{}.txt", subject.list));
         if std::env::var_os("CLUSTERWAY_RIGHTS_WRITE").is_some() {
             let lines: Vec<_> = found.into_iter().collect();
             std::fs::write(&file, lines.join("\n") + "\n").unwrap();

@@ -35,7 +35,8 @@ fn belongs(inner: &Inner, context: &Context, cluster: &str) -> Result<(), Status
     let directory = inner.reach.directory();
     let Some(registered) = directory.get(cluster) else {
         if !directory.is_complete() {
-            return Err(Status::unavailable("The hub has just started and does not know the clusters yet.").retry_after(1));
+            return Err(Status::unavailable("The hub has just started and does not know the clusters yet.")
+                .retry_after(1));
         }
         return Err(Status::bad_request(format!("No cluster with id {cluster:?} is registered.")));
     };

@@ -187,11 +187,10 @@ fn explain(error: &Error) -> Status {
     match error {
         Error::UnknownCluster(_) | Error::Path => Status::bad_request(text),
         Error::Disconnected(_) => Status::bad_request(text).retry_after(5),
-        Error::NotReady => Status::unavailable(text).retry_after(1),
         Error::Busy { .. } => Status::too_many_requests(text).retry_after(1),
         Error::Timeout(_) => Status::timeout(text),
         Error::Redirect(_) => Status::bad_gateway(text),
-        Error::Tunnel { .. } => Status::unavailable(text).retry_after(1),
+        Error::NotReady | Error::Tunnel { .. } => Status::unavailable(text).retry_after(1),
     }
 }
 

@@ -171,7 +171,9 @@ impl Reach {
             tunnel::hub::Upgrade::Switched { response, io } => {
                 Ok(Upgraded::Switched { response, stream: UpgradedStream { io, _permit: permit } })
             }
-            tunnel::hub::Upgrade::Answered(response) => finish(response, permit, None).map(Upgraded::Answered),
+            tunnel::hub::Upgrade::Answered(response) => {
+                finish(response, permit, None).map(Upgraded::Answered)
+            }
         }
     }
 

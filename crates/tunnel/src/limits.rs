@@ -25,6 +25,8 @@ const RESETS_REMEMBERED: usize = 1_000;
 /// watches.
 const OFFENCES: usize = 1_000_000;
 
+/// Tunnels of one cluster that are being opened at the same time. An agent opens one; some more may still be dying.
+pub(crate) const OPENING: usize = 8;
 /// The hub is told by the agent that it is ready within this time after the upgrade.
 pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long running requests may go on after a tunnel was told to end.

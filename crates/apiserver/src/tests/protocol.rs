@@ -34,6 +34,20 @@ async fn an_upgrade_becomes_a_stream_of_bytes_in_both_directions() {
 }
 
 #[tokio::test]
+async fn head_says_what_get_would_without_its_body() {
+    let world = World::new().await;
+    let jane = world.user("jane", &["dev"]);
+    let length = jane.get("/version").await.body.len().to_string();
+    for answer in [jane.send("HEAD", "/version", &[]).await, jane.send2("HEAD", "/version", &[]).await] {
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+        assert_eq!(answer.header("content-length"), length);
+    }
+    let refused = jane.send2("HEAD", "/unknown", &[]).await;
+    assert_eq!((refused.status.as_u16(), refused.body.len()), (404, 0));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn http_1_connections_are_kept_for_the_next_request() {
     let world = World::new().await;
     let one = "GET /version HTTP/1.1\r\nhost: x\r\n\r\n";

@@ -59,7 +59,8 @@ impl ChildProxy {
             match self.prepare(&mut request) {
                 Ok(order) => {
                     let (parts, body) = request.into_parts();
-                    self.forward(order, Request::from_parts(parts, body.map_err(Into::into).boxed_unsync())).await
+                    self.forward(order, Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()))
+                        .await
                 }
                 Err(status) => Err(status),
             }
@@ -135,7 +136,8 @@ impl ChildProxy {
         let theirs = hyper::upgrade::on(&mut response);
         self.0.tasks.spawn("upgraded stream", async move {
             let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) else { return };
-            let copied = tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
+            let copied =
+                tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
             if let Err(error) = copied {
                 debug!(%error, "upgraded stream ended");
             }
@@ -181,8 +183,7 @@ fn unreachable(error: &hyper_util::client::legacy::Error) -> Status {
 }
 
 fn answer_with(status: &Status) -> Response<Body> {
-    let mut response =
-        Response::new(tunnel::full(status.to_json()));
+    let mut response = Response::new(tunnel::full(status.to_json()));
     *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response

@@ -114,7 +114,7 @@ pub(super) async fn register(
 }
 
 enum Answer {
-    Approved { token: String, status: ClusterRegistrationRequestStatus },
+    Approved { token: String, status: Box<ClusterRegistrationRequestStatus> },
     NotYet,
     No(String),
 }
@@ -147,7 +147,7 @@ fn answer(found: &ClusterRegistrationRequest, key: &PrivateKey, refused: Option<
             Answer::No(String::from("the sealed token in the request cannot be opened with this agent's key"))
         }
         Some(token) if Some(token.as_str()) == refused => Answer::NotYet,
-        Some(token) => Answer::Approved { token, status },
+        Some(token) => Answer::Approved { token, status: Box::new(status) },
     }
 }
 

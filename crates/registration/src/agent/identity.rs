@@ -8,12 +8,11 @@ use kube::{Api, Client, ResourceExt as _, api::PostParams};
 /// it does not exist; deleting it gives the cluster a new identity.
 pub(super) async fn cluster_id(child: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
     let leases: Api<Lease> = Api::namespaced(child.clone(), namespace);
-    let lease = match leases.get_opt(name).await? {
-        Some(lease) => lease,
-        None => {
-            let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-            leases.create(&PostParams::default(), &Lease { metadata, spec: None }).await?
-        }
+    let lease = if let Some(lease) = leases.get_opt(name).await? {
+        lease
+    } else {
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        leases.create(&PostParams::default(), &Lease { metadata, spec: None }).await?
     };
     let id = match lease.annotations().get(annotations::LEGACY_CLUSTER_ID) {
         Some(id) => {

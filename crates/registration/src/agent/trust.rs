@@ -31,13 +31,11 @@ pub(super) async fn find(options: &Options) -> anyhow::Result<Roots> {
         return Ok(Roots::Unverified);
     }
     if let Some((id, secret)) = bootstrap_token(&options.token) {
-        match cluster_info(options, id, secret).await? {
-            Some(pem) => {
-                info!("the parent's CA comes from its cluster-info, signed with our bootstrap token");
-                return Ok(Roots::Authority(pem));
-            }
-            None => info!("the parent publishes no cluster-info signed for our bootstrap token"),
+        if let Some(pem) = cluster_info(options, id, secret).await? {
+            info!("the parent's CA comes from its cluster-info, signed with our bootstrap token");
+            return Ok(Roots::Authority(pem));
         }
+        info!("the parent publishes no cluster-info signed for our bootstrap token");
     }
     info!("the parent is verified by the system's trusted roots; --parent-ca names another CA");
     Ok(Roots::System)

@@ -107,7 +107,11 @@ where
     }
 }
 
-fn drive<Io, S>(server: &http2::Builder<Executor>, stream: Stream<Io>, front: Front<S>) -> Pin<Box<dyn Serving>>
+fn drive<Io, S>(
+    server: &http2::Builder<Executor>,
+    stream: Stream<Io>,
+    front: Front<S>,
+) -> Pin<Box<dyn Serving>>
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>> + Clone + Send + 'static,

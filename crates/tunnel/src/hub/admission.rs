@@ -32,6 +32,9 @@ pub enum Refused {
         /// Epoch of both.
         epoch: u64,
     },
+    /// So many tunnels of this cluster are being opened already.
+    #[error("{0} tunnels of this cluster are being opened already")]
+    Opening(usize),
     /// This hub is shutting down.
     #[error("this hub is shutting down")]
     Draining,
@@ -39,6 +42,8 @@ pub enum Refused {
 
 /// Seconds after which an agent should try a draining hub's address again: by then another replica stands behind it.
 const RETRY_WHEN_DRAINING: u32 = 1;
+/// Seconds after which a tunnel being opened is open or has failed.
+const RETRY_WHEN_OPENING: u32 = 10;
 
 impl Refused {
     /// A stable CamelCase word for Events, conditions and metrics.
@@ -49,6 +54,7 @@ impl Refused {
             Self::NotWebSocket => "WebSocketRequired",
             Self::Superseded { .. } => "AgentSuperseded",
             Self::Taken { .. } => "AgentDuplicate",
+            Self::Opening(_) => "TunnelsOpening",
             Self::Draining => "HubDraining",
         }
     }
@@ -75,6 +81,10 @@ impl Refused {
                 "Agent {holder} holds this cluster's tunnel with epoch {epoch}, and {offered} claims the same epoch. \
                  Make sure that only one agent is installed in the cluster and that its credential was not copied."
             )),
+            Self::Opening(number) => Status::too_many_requests(format!(
+                "{number} tunnels of this cluster are being opened already; wait until they are open or have failed."
+            ))
+            .retry_after(RETRY_WHEN_OPENING),
             Self::Draining => Status::unavailable("This hub is shutting down; another replica will answer.")
                 .retry_after(RETRY_WHEN_DRAINING),
         };

@@ -52,14 +52,37 @@ struct Inner {
 #[derive(Default)]
 struct Live {
     tunnels: HashMap<String, Tunnel>,
+    /// Tickets that were given out and whose agent has not answered yet, by cluster.
+    opening: HashMap<String, usize>,
     draining: bool,
 }
 
-/// Permission to open a tunnel, after which the upgrade is granted.
-#[derive(Debug)]
+/// Permission to open a tunnel, after which the upgrade is granted. A cluster has only a few at a time.
 pub struct Ticket {
     cluster: String,
     hello: Hello,
+    registry: Registry,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut live = self.registry.inner.live.write();
+        if let Some(opening) = live.opening.get_mut(&self.cluster) {
+            *opening -= 1;
+            if *opening == 0 {
+                live.opening.remove(&self.cluster);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket")
+            .field("cluster", &self.cluster)
+            .field("hello", &self.hello)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Registry {
@@ -120,29 +143,31 @@ impl Registry {
     /// Whether an agent may open a tunnel for `cluster` now: a higher epoch replaces a lower one, an instance may
     /// come again, and another instance of the same epoch is refused.
     pub fn admit(&self, cluster: &str, hello: &Hello) -> Result<Ticket, Refused> {
-        let live = self.inner.live.read();
-        let admitted = if live.draining {
-            Err(Refused::Draining)
-        } else {
-            admission::decide(live.tunnels.get(cluster).map(Tunnel::hello), hello)
-        };
-        drop(live);
-        match admitted {
-            Ok(()) => Ok(Ticket { cluster: cluster.to_owned(), hello: hello.clone() }),
-            Err(refused) => {
-                self.inner.metrics.refused(&refused);
-                Err(refused)
-            }
+        self.check(cluster, hello).inspect_err(|refused| self.inner.metrics.refused(refused))?;
+        Ok(Ticket { cluster: cluster.to_owned(), hello: hello.clone(), registry: self.clone() })
+    }
+
+    fn check(&self, cluster: &str, hello: &Hello) -> Result<(), Refused> {
+        let mut live = self.inner.live.write();
+        if live.draining {
+            return Err(Refused::Draining);
         }
+        admission::decide(live.tunnels.get(cluster).map(Tunnel::hello), hello)?;
+        let opening = live.opening.entry(cluster.to_owned()).or_default();
+        if *opening >= limits::OPENING {
+            return Err(Refused::Opening(*opening));
+        }
+        *opening += 1;
+        Ok(())
     }
 
     /// Runs the tunnel over `io`, the bytes behind the 101, in a task of its own. It is in the registry as soon as
     /// its agent has answered.
     pub fn serve(&self, ticket: Ticket, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let Ticket { cluster, hello } = &ticket;
+        let Ticket { cluster, hello, .. } = &ticket;
         let span = info_span!("tunnel", %cluster, instance = hello.instance, epoch = hello.epoch);
         let name = format!("tunnel of {cluster}");
-        let life = session::run(self.clone(), ticket, io);
+        let life = session::run(ticket, io);
         self.inner.tasks.spawn_draining(name, life.instrument(span));
     }
 

@@ -12,7 +12,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Registry, Ticket,
+    Ticket,
     metrics::Metrics,
     tunnel::{Parts, Tunnel, open_session},
 };
@@ -51,12 +51,8 @@ struct Proven {
 }
 
 /// Proves the tunnel, registers it, waits for a reason to end it, drains it.
-pub(super) async fn run(
-    registry: Registry,
-    ticket: Ticket,
-    io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-) {
-    let Ticket { cluster, hello } = ticket;
+pub(super) async fn run(ticket: Ticket, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    let registry = &ticket.registry.clone();
     let metrics = &registry.inner.metrics;
     let group = registry.inner.tasks.token();
     let proven = tokio::select! {
@@ -75,8 +71,11 @@ pub(super) async fn run(
         requests: metrics.requests.clone(),
         streams: metrics.streams.clone(),
     };
+    let (cluster, hello) = (ticket.cluster.clone(), ticket.hello.clone());
     let tunnel = Tunnel::new(registry.next_id(), cluster, hello, sender, meter, parts);
-    match registry.enter(&tunnel) {
+    let entered = registry.enter(&tunnel);
+    drop(ticket);
+    match entered {
         Ok(Some(old)) => old.retire(),
         Ok(None) => {}
         Err(refused) => {

@@ -150,6 +150,23 @@ async fn another_instance_of_the_same_epoch_is_refused_also_when_both_came_at_on
 }
 
 #[tokio::test]
+async fn a_cluster_opens_only_a_few_tunnels_at_a_time() {
+    let pair = Pair::new();
+    let mut tickets = Vec::new();
+    let refused = loop {
+        match pair.registry.admit("greedy", &hello("a", 1)) {
+            Ok(ticket) => tickets.push(ticket),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!((tickets.len(), refused.reason(), refused.status().code), (8, "TunnelsOpening", 429));
+    let _ = pair.join("modest", &hello("b", 1)).await;
+    tickets.pop();
+    let (_agent, _tunnel) = pair.join("greedy", &hello("a", 1)).await;
+    assert!(pair.registry.admit("greedy", &hello("a", 1)).is_ok(), "an open tunnel is not one being opened");
+}
+
+#[tokio::test]
 async fn clusters_do_not_disturb_each_other() {
     let pair = Pair::new();
     let (one_agent, one) = pair.join("one", &hello("a", 1)).await;

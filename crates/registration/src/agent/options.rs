@@ -189,13 +189,10 @@ mod tests {
             ("--cluster-reg-namespace", |o| o.namespace = "-x".into()),
             ("--cluster-reg-type", |o| o.cluster_type = "Big".into()),
             ("--labels-aggregate-threshold", |o| o.aggregate_threshold = 1.5),
-            (
-                "--cluster-sync-mode",
-                |o| {
-                    o.sync_mode = SyncMode::Push;
-                    o.app_pusher = false;
-                },
-            ),
+            ("--cluster-sync-mode", |o| {
+                o.sync_mode = SyncMode::Push;
+                o.app_pusher = false;
+            }),
         ];
         for (flag, spoil) in cases {
             let mut options = sample();

@@ -178,23 +178,21 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_named_by_its_flag() {
-        let cases: Vec<(&str, Box<dyn Fn(&mut Options)>)> = vec![
-            ("--cluster-reg-parent-url", Box::new(|o| o.parent_url = "10.0.0.10".into())),
-            ("--cluster-reg-parent-url", Box::new(|o| o.parent_url = "http://10.0.0.10".into())),
-            ("--cluster-reg-token", Box::new(|o| o.token = "07401B.short".into())),
-            ("--cluster-reg-name", Box::new(|o| o.name = "a".repeat(31))),
-            ("--cluster-reg-name", Box::new(|o| o.name = "Upper".into())),
-            ("--cluster-reg-name-prefix", Box::new(|o| o.name_prefix = "x".repeat(25))),
-            ("--cluster-reg-namespace", Box::new(|o| o.namespace = "-x".into())),
-            ("--cluster-reg-type", Box::new(|o| o.cluster_type = "Big".into())),
-            ("--labels-aggregate-threshold", Box::new(|o| o.aggregate_threshold = 1.5)),
-            (
-                "--cluster-sync-mode",
-                Box::new(|o| {
-                    o.sync_mode = SyncMode::Push;
-                    o.app_pusher = false;
-                }),
-            ),
+        type Spoil = fn(&mut Options);
+        let cases: [(&str, Spoil); 10] = [
+            ("--cluster-reg-parent-url", |o| o.parent_url = "10.0.0.10".into()),
+            ("--cluster-reg-parent-url", |o| o.parent_url = "http://10.0.0.10".into()),
+            ("--cluster-reg-token", |o| o.token = "07401B.short".into()),
+            ("--cluster-reg-name", |o| o.name = "a".repeat(31)),
+            ("--cluster-reg-name", |o| o.name = "Upper".into()),
+            ("--cluster-reg-name-prefix", |o| o.name_prefix = "x".repeat(25)),
+            ("--cluster-reg-namespace", |o| o.namespace = "-x".into()),
+            ("--cluster-reg-type", |o| o.cluster_type = "Big".into()),
+            ("--labels-aggregate-threshold", |o| o.aggregate_threshold = 1.5),
+            ("--cluster-sync-mode", |o| {
+                o.sync_mode = SyncMode::Push;
+                o.app_pusher = false;
+            }),
         ];
         for (flag, spoil) in cases {
             let mut options = sample();

@@ -17,16 +17,25 @@ pub(crate) enum Scope {
     EndToEnd(Option<String>),
 }
 
+/// How the end-to-end tests run.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The cargo profile of the programs under test.
+    pub(crate) profile: String,
+    /// Leave the fleet up afterwards, and use it if it is up: for working on one test.
+    pub(crate) keep: bool,
+}
+
 /// Runs the checks, prints `N passed, N failed`, and fails if one did.
-pub(crate) async fn run(scope: Scope, profile: &str, progress: Progress) -> anyhow::Result<()> {
+pub(crate) async fn run(scope: Scope, options: &Options, progress: Progress) -> anyhow::Result<()> {
     let mut report = runner::Report::default();
     if !matches!(scope, Scope::EndToEnd(_)) {
         unit(&mut report, progress).await?;
     }
     match scope {
         Scope::Unit => {}
-        Scope::All => end_to_end(None, profile, &mut report, progress).await?,
-        Scope::EndToEnd(only) => end_to_end(only.as_deref(), profile, &mut report, progress).await?,
+        Scope::All => end_to_end(None, options, &mut report, progress).await?,
+        Scope::EndToEnd(only) => end_to_end(only.as_deref(), options, &mut report, progress).await?,
     }
     progress.line(format_args!("\n{} passed, {} failed", report.passed, report.failed));
     anyhow::ensure!(report.failed == 0, "not everything passed");
@@ -80,34 +89,68 @@ fn count(
 
 async fn end_to_end(
     only: Option<&str>,
-    profile: &str,
+    options: &Options,
     report: &mut runner::Report,
     progress: Progress,
 ) -> anyhow::Result<()> {
     progress.title("End-to-end tests, on a fleet of their own");
-    // What an interrupted run left behind is not a clean start.
-    Fleet::down(runner::FLEET, Progress::quiet()).await?;
+    if !options.keep {
+        // What an interrupted run left behind is not a clean start.
+        Fleet::down(runner::FLEET, Progress::quiet()).await?;
+    }
     let result = tokio::select! {
-        result = on_a_fleet(only, profile, progress) => result,
+        result = on_a_fleet(only, options, report, progress) => result,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
-    Fleet::down(runner::FLEET, Progress::quiet()).await.context("cannot take the fleet down")?;
-    let found = result?;
+    if options.keep {
+        progress.note("the fleet stays up; the next run without --keep takes it down");
+    } else {
+        Fleet::down(runner::FLEET, Progress::quiet()).await.context("cannot take the fleet down")?;
+    }
+    result
+}
+
+async fn on_a_fleet(
+    only: Option<&str>,
+    options: &Options,
+    report: &mut runner::Report,
+    progress: Progress,
+) -> anyhow::Result<()> {
+    let fleet = Fleet::up(runner::FLEET, 2, progress).await?;
+    let install = fleet::install::Options {
+        profile: options.profile.clone(),
+        named: false,
+        ..fleet::install::Options::default()
+    };
+    let everything = only.is_none();
+    if everything && fleet.process(fleet::install::HUB).is_none() {
+        // Needs a parent without a hub, which would answer its requests.
+        fleet.install_parent().await?;
+        ask_parent(&fleet, "policies", "CLUSTERWAY_POLICIES_KUBECONFIG", report).await?;
+    }
+    fleet.install(&install).await?;
+    progress.title("Scenarios and tests");
+    if everything {
+        ask_parent(&fleet, "rights", "CLUSTERWAY_RIGHTS_KUBECONFIG", report).await?;
+    }
+    let found = runner::run(&fleet, only).await?;
     report.passed += found.passed;
     report.failed += found.failed;
     Ok(())
 }
 
-async fn on_a_fleet(only: Option<&str>, profile: &str, progress: Progress) -> anyhow::Result<runner::Report> {
-    let fleet = Fleet::up(runner::FLEET, 2, progress).await?;
-    let options = fleet::install::Options {
-        profile: profile.to_owned(),
-        named: false,
-        ..fleet::install::Options::default()
-    };
-    fleet.install(&options).await?;
-    progress.title("Scenarios and tests");
-    runner::run(&fleet, only).await
+/// Runs an integration test of the crate `fleet` that wants the parent's kubeconfig.
+async fn ask_parent(
+    fleet: &Fleet,
+    test: &str,
+    variable: &str,
+    report: &mut runner::Report,
+) -> anyhow::Result<()> {
+    let step = fleet.progress().begin(format_args!("{test} of deploy/hub"));
+    let args = ["test", "--quiet", "-p", "fleet", "--test", test, "--", "--include-ignored"];
+    let passed = command(&args).env(variable, fleet.parent()?.kubeconfig()).status().await?.success();
+    count(report, passed, step, fleet.progress(), test);
+    Ok(())
 }
 
 async fn cargo(args: &[&str]) -> anyhow::Result<bool> {

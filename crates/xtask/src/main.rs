@@ -41,6 +41,9 @@ enum Command {
         /// Only the end-to-end tests, or one of them.
         #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
         e2e: Option<String>,
+        /// Leave the tests' fleet up afterwards, and use it if it is up: for working on one test.
+        #[arg(long)]
+        keep: bool,
         /// The cargo profile of the programs under test; dev builds faster.
         #[arg(long, default_value = "release", value_name = "PROFILE")]
         profile: String,
@@ -116,13 +119,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Fleet(command) => run_fleet(command, progress).await,
         Command::Demo { teardown: true, .. } => Fleet::down(fleet::DEFAULT, progress).await,
         Command::Demo { profile, .. } => Box::pin(demo(profile, progress)).await,
-        Command::Test { unit, e2e, profile } => {
+        Command::Test { unit, e2e, keep, profile } => {
             let scope = match e2e {
                 _ if unit => check::Scope::Unit,
                 None => check::Scope::All,
                 Some(only) => check::Scope::EndToEnd(Some(only).filter(|only| !only.is_empty())),
             };
-            Box::pin(check::run(scope, &profile, progress)).await
+            Box::pin(check::run(scope, &check::Options { profile, keep }, progress)).await
         }
         Command::Bench { name, json } => bench(name.as_deref(), json, progress).await,
     }

@@ -1,0 +1,45 @@
+//! End-to-end tests that need more than requests and answers.
+
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::fleet::Fleet;
+
+mod registration;
+mod streams;
+mod upgrades;
+
+/// A test by name.
+pub struct Test {
+    /// Its name, a sentence with underscores.
+    pub name: &'static str,
+    /// When it has failed by not ending.
+    pub deadline: Duration,
+    /// The test.
+    pub run: for<'a> fn(&'a Fleet) -> LocalBoxFuture<'a, anyhow::Result<()>>,
+}
+
+/// Lists functions of the form `async fn(&Fleet) -> anyhow::Result<()>` with their deadlines in seconds.
+macro_rules! tests {
+    ($($module:ident :: $name:ident within $seconds:literal),* $(,)?) => {
+        vec![$(Test {
+            name: stringify!($name),
+            deadline: Duration::from_secs($seconds),
+            run: |fleet| Box::pin($module::$name(fleet)),
+        }),*]
+    };
+}
+
+/// Every test, in the order they run.
+pub fn all() -> Vec<Test> {
+    tests![
+        upgrades::exec_attach_logs_cp_and_port_forward_work_with_both_protocols within 240,
+        streams::a_watch_brings_events_while_it_is_open within 60,
+        streams::fifty_unread_streams_block_nobody within 120,
+        streams::a_big_body_leaves_small_requests_alone within 240,
+        streams::an_allowed_target_gets_path_and_query_as_they_were_sent within 120,
+        streams::a_watch_stays_open_for_three_minutes within 240,
+        registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
+    ]
+}

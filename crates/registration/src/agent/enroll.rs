@@ -113,6 +113,29 @@ pub(super) async fn register(
     }
 }
 
+/// Makes our request again if somebody deleted it: the parent's people look there, and labels travel in it. Our own
+/// credential may only read it, so the token from the flags is used, if it is still good.
+pub(super) async fn restore(
+    parent: &Client,
+    options: &Options,
+    cluster_id: &str,
+    memory: &Memory,
+) -> anyhow::Result<()> {
+    let requests: Api<ClusterRegistrationRequest> = Api::all(parent.clone());
+    if requests.get_opt(&names::of_cluster(cluster_id)).await?.is_some() {
+        return Ok(());
+    }
+    let roots = memory.roots().context("the parent's CA is not known")?;
+    let client = parent::client(&options.parent_url, &roots, Some(&options.token))?;
+    let explain = |error| parent::explain(error, &options.parent_url);
+    let requester = who_am_i(&client).await.map_err(explain)?;
+    let wanted = request(options, cluster_id, memory, &memory.key()?, &requester);
+    let created = Api::all(client).create(&PostParams::default(), &wanted).await;
+    created.map_err(explain)?;
+    info!(request = %wanted.name_any(), "the registration request was gone and was made again");
+    Ok(())
+}
+
 enum Answer {
     Approved { token: String, status: Box<ClusterRegistrationRequestStatus> },
     NotYet,

@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(4);
 const SURVEY_EVERY: Duration = Duration::from_secs(600);
 /// Changes of nodes that come together are reported together.
 const GATHER: Duration = Duration::from_secs(1);
+/// How often our request in the parent is looked for.
+const RESTORE_EVERY: Duration = Duration::from_secs(30);
 /// How long to wait after a renewal failed.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
 
@@ -150,6 +152,7 @@ impl Agent {
         let mut reporter = Reporter::default();
         let mut renew_at = due(memory);
         let mut survey_at = Instant::now();
+        let mut restore_at = Instant::now();
         let look_every = self.options.collect_period.min(LOOK_EVERY);
         loop {
             if Instant::now() >= renew_at {
@@ -180,6 +183,15 @@ impl Agent {
                     warn!(
                         error = format!("{:#}", parent::explain(error, &self.options.parent_url)),
                         "the parent did not take our report"
+                    );
+                }
+            }
+            if Instant::now() >= restore_at {
+                restore_at = Instant::now() + RESTORE_EVERY;
+                if let Err(error) = enroll::restore(&parent, &self.options, id, memory).await {
+                    warn!(
+                        error = format!("{error:#}"),
+                        "the registration request is gone and cannot be made again"
                     );
                 }
             }

@@ -1,0 +1,135 @@
+//! Runs kubectl in a child: opens the relay, starts kubectl with a kubeconfig that leads there, passes on everything.
+
+use std::{
+    ffi::OsString,
+    io::IsTerminal as _,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{ExitCode, ExitStatus},
+    time::Duration,
+};
+
+use runtime::Tasks;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::{Child as Process, Command},
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{args::Cli, child::Child, clusters, failure::Failure, parent::Parent, relay::Relay};
+
+/// How long streams may take to end once kubectl has.
+const SHUTDOWN: Duration = Duration::from_millis(200);
+
+/// Runs kubectl in the cluster that `cli` names; its exit code is ours.
+pub(crate) async fn visit(cli: &Cli, wanted: &str, kubectl: &[OsString]) -> Result<ExitCode, Failure> {
+    let parent = Parent::load(&cli.connection)?;
+    let child = Child::load(&cli.child)?;
+    let cluster = clusters::resolve(&parent, wanted).await?;
+    // Now, while nothing else uses the terminal: a plug-in may have to ask for a password.
+    child.headers().await?;
+
+    let tasks = Tasks::new();
+    let relay = Relay::open(&tasks, &parent.config().await?, &cluster, child).await?;
+    let directory = private_directory()?;
+    let kubeconfig = directory.path().join("kubeconfig");
+    relay.write_kubeconfig(&kubeconfig).map_err(|error| {
+        Failure::new(format!("cannot write {}", kubeconfig.display())).because(error)
+    })?;
+    let cache = cache(relay.is_at_usual_address(), directory.path(), &cluster);
+    let mut command = Command::new(program());
+    command.args(kubectl).env("KUBECONFIG", &kubeconfig).env("KUBECACHEDIR", cache);
+    let status = run(command).await;
+    tasks.shutdown(SHUTDOWN).await;
+    status.map(exit_code)
+}
+
+/// Runs kubectl as it is, without a cluster: for its help.
+pub(crate) async fn plain(kubectl: &[OsString]) -> Result<ExitCode, Failure> {
+    let mut command = Command::new(program());
+    command.args(kubectl);
+    run(command).await.map(exit_code)
+}
+
+fn program() -> OsString {
+    std::env::var_os("KUBECTL").filter(|path| !path.is_empty()).unwrap_or_else(|| OsString::from("kubectl"))
+}
+
+fn private_directory() -> Result<tempfile::TempDir, Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
+    tempfile::Builder::new()
+        .prefix("kubectl-clusterway-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir()
+        .map_err(|error| Failure::new("cannot make a temporary directory").because(error))
+}
+
+/// Where kubectl keeps what it knows of the child. Never where it keeps it of other servers: it tells servers apart by
+/// address, and ours says nothing about the child.
+fn cache(keep: bool, directory: &Path, cluster: &str) -> PathBuf {
+    let base = std::env::var_os("KUBECACHEDIR")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".kube/cache")));
+    match base {
+        Some(base) if keep => base.join("clusterway").join(cluster),
+        _ => directory.join("cache"),
+    }
+}
+
+async fn run(mut command: Command) -> Result<ExitStatus, Failure> {
+    // Before the start, so that no signal ends us and leaves kubectl and the temporary directory behind.
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::new("cannot listen for signals").because(error))?;
+    let mut process = command.spawn().map_err(|error| {
+        Failure::new(format!("cannot run {}", command.as_std().get_program().display()))
+            .because(error)
+            .next("kubectl must be on your PATH, or $KUBECTL must name it")
+    })?;
+    loop {
+        tokio::select! {
+            status = process.wait() => {
+                return status.map_err(|error| Failure::new("cannot wait for kubectl").because(error));
+            }
+            signal = signals.next() => pass_on(&process, signal),
+        }
+    }
+}
+
+fn pass_on(process: &Process, signal: Signal) {
+    // From a terminal, Ctrl-C and Ctrl-\ reach kubectl by themselves; twice means more than once.
+    let from_terminal = matches!(signal, Signal::INT | Signal::QUIT) && std::io::stdin().is_terminal();
+    let pid = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let (false, Some(pid)) = (from_terminal, pid) {
+        // It may just have ended.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+struct Signals([(Signal, tokio::signal::unix::Signal); 4]);
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self([
+            (Signal::INT, signal(SignalKind::interrupt())?),
+            (Signal::TERM, signal(SignalKind::terminate())?),
+            (Signal::HUP, signal(SignalKind::hangup())?),
+            (Signal::QUIT, signal(SignalKind::quit())?),
+        ]))
+    }
+
+    async fn next(&mut self) -> Signal {
+        let [(a, one), (b, two), (c, three), (d, four)] = &mut self.0;
+        tokio::select! {
+            _ = one.recv() => *a,
+            _ = two.recv() => *b,
+            _ = three.recv() => *c,
+            _ = four.recv() => *d,
+        }
+    }
+}
+
+/// As a shell tells it: the code, or 128 and the signal.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

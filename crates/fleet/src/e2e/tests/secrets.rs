@@ -20,7 +20,12 @@ pub(super) async fn no_log_and_no_audit_record_holds_a_credential(fleet: &Fleet)
     child.apply(&visitor_manifest()).await?;
     let visitor = child.token_of(seed::NAMESPACE, "visitor").await?;
     let client = parent.http_as("alice", &["visitors-child1"])?;
-    for path in ["/version", "/api/v1/nodes", "/api/v1/namespaces/demo/configmaps", "/apis/authentication.k8s.io/v1/selfsubjectreviews"] {
+    for path in [
+        "/version",
+        "/api/v1/nodes",
+        "/api/v1/namespaces/demo/configmaps",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    ] {
         let request = Request::get(format!("{}{path}", visit_path(&registered.id)))
             .header("clusterway-child-authorization", format!("Bearer {visitor}"))
             .body(Full::<Bytes>::default())?;

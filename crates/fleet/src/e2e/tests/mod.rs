@@ -7,6 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::fleet::Fleet;
 
 mod registration;
+mod secrets;
 mod streams;
 mod upgrades;
 
@@ -35,6 +36,7 @@ macro_rules! tests {
 pub fn all() -> Vec<Test> {
     tests![
         upgrades::exec_attach_logs_cp_and_port_forward_work_with_both_protocols within 240,
+        secrets::no_log_and_no_audit_record_holds_a_credential within 60,
         streams::a_watch_brings_events_while_it_is_open within 60,
         streams::fifty_unread_streams_block_nobody within 120,
         streams::a_big_body_leaves_small_requests_alone within 240,

@@ -86,6 +86,11 @@ impl Child {
                 let text = format!("{} {}", request.method(), request.uri().path_and_query().unwrap());
                 Response::new(crate::full(text))
             }
+            "/broken" => {
+                let frames =
+                    [Ok(Frame::data(Bytes::from_static(b"half"))), Err(crate::BoxError::from("no more"))];
+                Response::new(Body::new(StreamBody::new(futures_util::stream::iter(frames))))
+            }
             "/headers" => {
                 let names: Vec<&str> = request.headers().keys().map(http::HeaderName::as_str).collect();
                 Response::new(crate::full(names.join(" ")))

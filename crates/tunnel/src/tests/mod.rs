@@ -141,6 +141,14 @@ impl Child {
                 let response = Response::builder().status(101).header("Connection", "Upgrade");
                 response.header("Upgrade", protocol).body(crate::empty()).unwrap()
             }
+            "/exec/burst" => {
+                let upgrade = hyper::upgrade::on(&mut request);
+                self.tasks.spawn("burst behind an upgrade", async move {
+                    let mut io = TokioIo::new(upgrade.await.unwrap());
+                    io.write_all(&vec![5; 1_000_000]).await.unwrap();
+                });
+                Response::builder().status(101).header("Upgrade", "SPDY/3.1").body(crate::empty()).unwrap()
+            }
             "/exec/forbidden" => {
                 Response::builder().status(403).body(crate::full("pods \"p\" is forbidden")).unwrap()
             }

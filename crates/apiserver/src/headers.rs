@@ -4,6 +4,8 @@
 //! identity, and then every header that could speak of identity goes ([`strip_identity`]). `Connection` cannot take
 //! identity headers away: they were set by the front proxy, while `Connection` may be the client's own.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 /// Headers that belong to one connection only (RFC 9110, 7.6.1).
@@ -58,6 +60,28 @@ pub(crate) fn strip_identity(headers: &mut HeaderMap, also: &[String]) {
     for name in doomed {
         headers.remove(name);
     }
+    strip_websocket_token(headers);
+}
+
+/// Browsers, which cannot set headers on a WebSocket, send their token as if it were a protocol.
+fn strip_websocket_token(headers: &mut HeaderMap) {
+    const TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
+    let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let protocols: Vec<&str> = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    let is_token = |protocol: &str| protocol.to_ascii_lowercase().starts_with(TOKEN);
+    if !protocols.iter().any(|protocol| is_token(protocol)) {
+        return;
+    }
+    let kept: Vec<&str> = protocols.into_iter().filter(|protocol| !is_token(protocol)).collect();
+    let kept = HeaderValue::from_str(&kept.join(", ")).ok().filter(|kept| !kept.is_empty());
+    headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
+    if let Some(kept) = kept {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, kept);
+    }
 }
 
 /// Whether the caller asks to act as somebody else.
@@ -65,9 +89,12 @@ pub(crate) fn asks_to_impersonate(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| fold(name.as_str()).starts_with("impersonate-"))
 }
 
-/// The spelling by which headers are compared here.
-pub(crate) fn fold(name: &str) -> String {
-    name.to_ascii_lowercase().replace('_', "-")
+/// The spelling by which headers are compared here. Costs nothing for the usual name, which is lower case already.
+pub(crate) fn fold(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte == b'_' || byte.is_ascii_uppercase()) {
+        return Cow::Owned(name.to_ascii_lowercase().replace('_', "-"));
+    }
+    Cow::Borrowed(name)
 }
 
 fn speaks_of_identity(name: &str) -> bool {
@@ -123,6 +150,20 @@ mod tests {
     fn an_upgrade_header_that_connection_does_not_name_is_no_wish() {
         let mut headers = map(&[("upgrade", "websocket")]);
         assert_eq!(end_hop_by_hop(Version::HTTP_11, &mut headers), None);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn a_token_that_poses_as_a_protocol_goes_and_the_protocols_stay() {
+        let token = "base64url.bearer.authorization.k8s.io.c2VjcmV0";
+        let mut headers = map(&[
+            ("sec-websocket-protocol", &format!("v5.channel.k8s.io, {token}")),
+            ("sec-websocket-protocol", "v4.channel.k8s.io"),
+        ]);
+        strip_identity(&mut headers, &[]);
+        assert_eq!(headers, map(&[("sec-websocket-protocol", "v5.channel.k8s.io, v4.channel.k8s.io")]));
+        let mut headers = map(&[("sec-websocket-protocol", token)]);
+        strip_identity(&mut headers, &[]);
         assert!(headers.is_empty());
     }
 

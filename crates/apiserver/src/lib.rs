@@ -16,6 +16,7 @@ mod api;
 mod authn;
 mod authz;
 mod body;
+mod connection;
 mod discovery;
 mod headers;
 mod health;

@@ -31,11 +31,15 @@ pub struct Limits {
     pub header_bytes: usize,
     /// How long a client may take to send its headers, or keep an HTTP/1.1 connection idle.
     pub header_timeout: Duration,
+    /// How long a connection may stay open without anybody who can be named.
+    pub nameless_deadline: Duration,
     /// Connections; more wait to be accepted.
     pub connections: usize,
     /// How long a TLS handshake may take.
     pub handshake_deadline: Duration,
-    /// HTTP/2 streams per connection. The parent sends everything over one connection, so this bounds all of it.
+    /// HTTP/2 streams of the parent, which sends everything over one connection.
+    pub streams_of_front_proxy: u32,
+    /// HTTP/2 streams of every other connection.
     pub streams_per_connection: u32,
     /// How long requests in flight may go on after the server was told to end.
     pub drain_deadline: Duration,
@@ -48,10 +52,13 @@ impl Default for Limits {
             in_flight: 20_000,
             request_deadline: Duration::from_secs(60),
             header_bytes: 64 * 1024,
-            header_timeout: Duration::from_secs(90),
+            // Above the 90 s after which Go's clients close an idle connection themselves.
+            header_timeout: Duration::from_secs(120),
+            nameless_deadline: Duration::from_secs(30),
             connections: 20_000,
             handshake_deadline: Duration::from_secs(10),
-            streams_per_connection: 10_000,
+            streams_of_front_proxy: 10_000,
+            streams_per_connection: 2_000,
             drain_deadline: Duration::from_secs(30),
         }
     }
@@ -105,12 +112,17 @@ struct Counts {
 }
 
 /// A place among the requests in flight, given back when the last clone is dropped.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Permit {
     _place: Arc<Place>,
 }
 
-#[derive(Debug)]
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Permit")
+    }
+}
+
 struct Place {
     caller: Arc<str>,
     counts: Arc<Mutex<Counts>>,

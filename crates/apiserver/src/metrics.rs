@@ -32,6 +32,9 @@ struct Outcome {
     code: u16,
 }
 
+/// What requests count as whose caller left before there was an answer.
+const CLIENT_GONE: u16 = 499;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Counters {
     requests: Family<Outcome, Counter>,
@@ -73,7 +76,13 @@ impl Counters {
     /// A request begins.
     pub(crate) fn begin(&self, route: Route) -> Measured {
         self.in_flight.get_or_create(&route).inc();
-        Measured { counters: Arc::new(self.clone()), route, started: Instant::now(), code: 0, timed: true }
+        Measured {
+            counters: Arc::new(self.clone()),
+            route,
+            started: Instant::now(),
+            code: CLIENT_GONE,
+            timed: true,
+        }
     }
 }
 

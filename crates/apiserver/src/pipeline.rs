@@ -1,7 +1,7 @@
 //! One request, from its headers to its answer. The steps, in the order they are taken:
 //!
 //! ```text
-//! shape ─► hop-by-hop headers ─► path ─► caller ─► identity headers off ─► health? ─► in flight ─► may they? ─► handler
+//! shape ─► hop-by-hop headers ─► path ─► health? ─► caller ─► identity headers off ─► in flight ─► may they? ─► handler
 //! ```
 //!
 //! Whatever refuses, refuses with a `metav1.Status`; whatever panics is answered 500; every answer bears the audit id.
@@ -10,6 +10,7 @@ use std::{any::Any, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use meta::Status;
@@ -22,7 +23,7 @@ use api::names::headers::AUDIT_ID;
 use crate::{
     Api, Attributes, Authorizer, Body, Context, Peer, RequestInfo,
     authn::{Authenticator, Caller, Connection},
-    body::{json_response, with_type},
+    body::{empty, json_response, with_type},
     discovery::Discovery,
     headers,
     health::{Health, is_health},
@@ -84,6 +85,7 @@ impl Pipeline {
         request: Request<Incoming>,
     ) -> Response<Body> {
         let http1 = request.version() < Version::HTTP_2;
+        let head = request.method() == Method::HEAD;
         let mut seen = Seen {
             audit_id: new_audit_id(),
             upgrade: false,
@@ -107,7 +109,13 @@ impl Pipeline {
                 status_response(&Status::internal("The server failed while it served the request."))
             }
         };
+        let response = if head { without_body(response) } else { response };
         finish(response, seen, http1)
+    }
+
+    /// Whether the connection is a trusted front proxy's, now.
+    pub(crate) fn is_front_proxy(&self, connection: &Connection) -> bool {
+        connection.verify(&self.authenticator.trust().current()).front_proxy
     }
 
     async fn answer(
@@ -123,25 +131,22 @@ impl Pipeline {
         let info = RequestInfo::parse(request.method(), request.uri())?;
         seen.measured = Some(self.counters.begin(self.route(&info)));
 
-        let caller = self.authenticator.authenticate(connection, request.headers()).await;
-        if let Ok(caller) = &caller
-            && caller.front_proxy
-            && let Some(id) = forwarded_audit_id(request.headers())
-        {
-            seen.audit_id = id;
-        }
-        let identity_headers =
-            caller.as_ref().map(|caller| caller.identity_headers.clone()).unwrap_or_default();
-        headers::strip_identity(request.headers_mut(), &identity_headers);
-        request.headers_mut().remove(AUDIT_ID);
-
+        // Before anything is asked of the parent: health must not hang on it, nor serve to make us ask.
         if is_health(&info.path) {
             return read_only(&request, || self.health.answer(&info.path, query(&request)));
         }
-        let Caller { user, front_proxy, .. } = caller?;
+        let caller = self.authenticator.authenticate(connection, request.headers()).await?;
+        let Caller { user, front_proxy, identity_headers } = caller;
+        if front_proxy && let Some(id) = forwarded_audit_id(request.headers()) {
+            seen.audit_id = id;
+        }
+        headers::strip_identity(request.headers_mut(), &identity_headers);
+        request.headers_mut().remove(AUDIT_ID);
+
         let user = user.ok_or_else(|| {
             Status::unauthorized("The request shows no credential. Send it through the parent's API server.")
         })?;
+        connection.set_identified();
         let permit = self.in_flight.admit(&user.name)?;
         seen.permit = Some(permit.clone());
 
@@ -253,6 +258,15 @@ fn read_only(
         return Ok(answer());
     }
     Err(Status::method_not_allowed(format!("The path {} can only be read; use GET.", request.uri().path())))
+}
+
+/// The answer to HEAD: what GET would say, without its body. Over HTTP/2 the library would send the body.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    let length = response.body().size_hint().exact();
+    if let Some(length) = length.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH)) {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response.map(|_| empty())
 }
 
 /// The audit id and the body's company: its place in flight, its measure and its deadline.

@@ -19,18 +19,18 @@ impl Acceptor {
         Self { trust, certificate, made: Mutex::new(None) }
     }
 
-    /// The configuration now; made anew when the authorities have changed.
-    pub(crate) fn config(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
+    /// The configuration now, and of which authorities; made anew when the authorities have changed.
+    pub(crate) fn config(&self) -> Result<(u64, Arc<ServerConfig>), rustls::Error> {
         let trust = self.trust.current();
         let mut made = self.made.lock();
         if let Some((generation, config)) = &*made
             && *generation == trust.generation()
         {
-            return Ok(config.clone());
+            return Ok((*generation, config.clone()));
         }
         let config = Arc::new(self.make(&trust)?);
         *made = Some((trust.generation(), config.clone()));
-        Ok(config)
+        Ok((trust.generation(), config))
     }
 
     fn make(&self, trust: &Trust) -> Result<ServerConfig, rustls::Error> {

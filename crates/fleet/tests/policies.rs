@@ -1,4 +1,4 @@
-//! Runs `scenarios/policies.yaml`: what the policies and roles of `deploy/hub` allow and refuse.
+//! Runs `policies.yaml`: what the policies and roles of `deploy/hub` allow and refuse.
 //!
 //! Needs a real API server: the environment variable `CLUSTERWAY_POLICIES_KUBECONFIG` names the kubeconfig of an
 //! administrator of a parent with `deploy/hub` and `manifests/samples` applied and no hub running.
@@ -100,7 +100,7 @@ async fn the_policies_allow_and_refuse_what_they_should() {
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     let tail = format!("{:012x}", rand::random::<u64>() >> 16);
     let namespace = format!("clusternet-{}", &tail[7..]);
-    let text = include_str!("../scenarios/policies.yaml")
+    let text = include_str!("policies.yaml")
         .replace("$ID", &format!("11111111-2222-4333-8444-{tail}"))
         .replace("$OTHER", &format!("55555555-6666-4777-8888-{tail}"))
         .replace("$NS", &namespace);

@@ -1,9 +1,9 @@
 //! Which part gets which.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use apiserver::{Authenticator, Authorizer, Check, Limits, ServerBuilder, Tokens, Trust, TrustStore, serving};
+use apiserver::{Authenticator, Authorizer, Check, Limits, ServerBuilder, Tokens, TrustStore, serving};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -57,8 +57,9 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         names: serving_names(&args),
         api_services: vec![API_SERVICE.to_owned()],
     };
-    let certificate =
-        serving::start(client.clone(), serving, leadership, tasks).await.context("the hub's own certificate")?;
+    let certificate = serving::start(client.clone(), serving, leadership, tasks)
+        .await
+        .context("the hub's own certificate")?;
 
     let directory = Directory::follow(tasks, client.clone());
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
@@ -70,12 +71,9 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     };
     let sockets = proxy::Sockets::new(reach, registry, options, tasks.clone(), &metrics);
 
-    let trust = TrustStore::new(Trust::none());
+    // Until it is read, the server answers health routes only, and ends connections made before with their next request.
+    let trust = TrustStore::default();
     trust.follow_config_map(client.clone(), tasks);
-    // Not before we know whom to trust: a connection made now would never be asked for its certificate.
-    while !trust.is_known() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
     let server = ServerBuilder {
         listen: SocketAddr::new(args.bind_address, args.secure_port),
         apis: vec![Arc::new(sockets)],
@@ -90,7 +88,9 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     }
     .bind()
     .await
-    .with_context(|| format!("listen on {}:{} (--bind-address, --secure-port)", args.bind_address, args.secure_port))?;
+    .with_context(|| {
+        format!("listen on {}:{} (--bind-address, --secure-port)", args.bind_address, args.secure_port)
+    })?;
     info!(address = %server.address()?, version = env!("CARGO_PKG_VERSION"), "the hub serves");
     tasks.spawn_draining("API server", server.run(tasks.clone()));
     Ok(())
@@ -103,7 +103,8 @@ async fn client(args: &Args) -> anyhow::Result<Client> {
                 Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
         }
-        None => Config::incluster().context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
+        None => Config::incluster()
+            .context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
     };
     Ok(Client::try_from(config)?)
 }
@@ -123,5 +124,9 @@ fn serving_names(args: &Args) -> Vec<String> {
 
 /// What agents are told of this process; the tunnel allows only some characters.
 fn instance(identity: &str) -> String {
-    identity.chars().map(|c| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '-' }).take(128).collect()
+    identity
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '-' })
+        .take(128)
+        .collect()
 }

@@ -6,11 +6,15 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
+use runtime::CancellationToken;
 use rustls::{
     pki_types::{CertificateDer, UnixTime},
     server::danger::ClientCertVerifier,
@@ -29,7 +33,11 @@ pub(crate) struct Connection {
     /// The other end.
     pub(crate) address: SocketAddr,
     chain: Vec<CertificateDer<'static>>,
+    /// Which authorities the handshake knew.
+    generation: u64,
+    outdated: CancellationToken,
     verdict: Mutex<Option<(u64, Instant, Arc<Verdict>)>>,
+    identified: AtomicBool,
 }
 
 /// What a certificate chain proves.
@@ -42,9 +50,42 @@ pub(crate) struct Verdict {
 }
 
 impl Connection {
-    /// A connection whose peer showed `chain` in its handshake (it has proved that it holds the key).
-    pub(crate) fn new(address: SocketAddr, chain: Vec<CertificateDer<'static>>) -> Self {
-        Self { address, chain, verdict: Mutex::new(None) }
+    /// A connection whose peer showed `chain` in its handshake (it has proved that it holds the key), which was held
+    /// under the authorities of `generation`.
+    pub(crate) fn new(address: SocketAddr, chain: Vec<CertificateDer<'static>>, generation: u64) -> Self {
+        Self {
+            address,
+            chain,
+            generation,
+            outdated: CancellationToken::new(),
+            verdict: Mutex::new(None),
+            identified: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the authorities have changed since the handshake: what the peer showed then, or was not asked for, may
+    /// not be what it would show now. Ends the connection gracefully if so, that the peer may open another.
+    pub(crate) fn is_outdated(&self, trust: &Trust) -> bool {
+        let outdated = self.generation != trust.generation();
+        if outdated {
+            self.outdated.cancel();
+        }
+        outdated
+    }
+
+    /// Cancelled when the peer should open another connection.
+    pub(crate) fn outdated(&self) -> &CancellationToken {
+        &self.outdated
+    }
+
+    /// Somebody with a name has sent a request over this connection.
+    pub(crate) fn set_identified(&self) {
+        self.identified.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody with a name has ever sent a request over this connection.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.identified.load(Ordering::Relaxed)
     }
 
     /// What the chain proves under `trust`. Remembered for a minute, or until the authorities change.

@@ -53,7 +53,7 @@ impl RequestHeader {
         [&self.username_headers, &self.uid_headers, &self.group_headers, &self.extra_prefixes]
             .into_iter()
             .flatten()
-            .map(|name| crate::headers::fold(name))
+            .map(|name| crate::headers::fold(name).into_owned())
             .collect()
     }
 

@@ -57,6 +57,10 @@ impl Authenticator {
         connection: &Connection,
         headers: &HeaderMap,
     ) -> Result<Caller, Status> {
+        if !self.trust.is_known() {
+            let message = "The server does not know yet whom to trust. Try again in a moment.";
+            return Err(Status::unavailable(message).retry_after(1));
+        }
         let trust = self.trust.current();
         let peer = connection.verify(&trust);
         let caller = |user: Option<User>| Caller {
@@ -78,6 +82,12 @@ impl Authenticator {
             return Ok(caller(Some(user.clone())));
         }
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+            if connection.is_outdated(&trust) {
+                // Otherwise the parent would keep a connection that it opened before we could know it.
+                let message =
+                    "The certificate authorities have changed since this connection was opened. Try again.";
+                return Err(Status::unavailable(message).retry_after(1));
+            }
             return Ok(caller(None));
         };
         let token = token::bearer(headers, authorization)?;

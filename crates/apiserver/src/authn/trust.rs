@@ -108,6 +108,9 @@ fn verifier(what: &'static str, roots: RootCertStore) -> Result<Arc<dyn ClientCe
 }
 
 /// The certificate authorities now. Cheap to clone; every clone sees every change.
+///
+/// `TrustStore::default()` knows nothing yet, and a server with it answers health routes only until the first
+/// [`TrustStore::set`]: what [`TrustStore::follow_config_map`] begins with.
 #[derive(Clone)]
 pub struct TrustStore {
     current: Arc<ArcSwap<Trust>>,

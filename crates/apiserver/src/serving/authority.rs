@@ -111,7 +111,7 @@ impl Authorities {
         }
         match &self.next {
             None if now >= self.current.after(0.8) => {
-                after.next = Some((Authority::make(now)?, now + OVERLAP))
+                after.next = Some((Authority::make(now)?, now + OVERLAP));
             }
             Some((next, from)) if now >= *from && published => {
                 after.previous.push(self.current.certificate.clone());

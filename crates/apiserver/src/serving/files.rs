@@ -32,7 +32,7 @@ pub fn from_files(chain: &Path, key: &Path, tasks: &Tasks) -> Result<ServingCert
                     info!("the serving certificate was read again");
                 }
                 Err(error) => {
-                    warn!(%error, "the serving certificate is not usable, the last one stays in force")
+                    warn!(%error, "the serving certificate is not usable, the last one stays in force");
                 }
             }
         }

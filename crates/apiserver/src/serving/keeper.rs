@@ -94,11 +94,18 @@ impl Keeper {
     /// Brings everything in step once.
     async fn round(&mut self, now: Timestamp) -> Result<(), RoundError> {
         let name = self.options.secret.clone();
-        let secret = read_or_create(&self.secrets, &name, Some(&self.authorities)).await?;
+        let held = self.leadership.borrow().held;
+        let secret = if held {
+            read_or_create(&self.secrets, &name, Some(&self.authorities)).await?
+        } else {
+            // Gone: the holder puts it back, with the newest state.
+            let Some(secret) = self.secrets.get_opt(&name).await? else { return Ok(()) };
+            secret
+        };
         let data = secret.data.clone().unwrap_or_default();
         let found = Authorities::from_data(&data).map_err(RoundError::Unusable)?;
         self.adopt(found, now)?;
-        if !self.leadership.borrow().held {
+        if !held {
             return Ok(());
         }
         let published = self.publish().await;

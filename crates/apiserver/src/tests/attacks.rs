@@ -206,7 +206,8 @@ async fn a_request_target_that_is_no_path_is_refused() {
 async fn without_a_credential_only_health_answers() {
     let world = World::new().await;
     for path in ["/healthz", "/livez", "/readyz", "/readyz/ping", "/readyz?verbose"] {
-        assert_eq!(world.nobody().get(path).await.status, 200, "{path}");
+        let token = [("Authorization", "Bearer wrong")];
+        assert_eq!(world.nobody().send("GET", path, &token).await.status, 200, "{path}");
     }
     for path in [
         "/",
@@ -230,6 +231,7 @@ async fn without_a_credential_only_health_answers() {
     world.nobody().send("POST", "/healthz", &[]).await.status(405);
     assert_eq!(world.echo.handled.load(Ordering::SeqCst), 0);
     assert!(world.parent.reviews("SubjectAccessReview").is_empty());
+    assert!(world.parent.reviews("TokenReview").is_empty());
     world.end().await;
 }
 
@@ -246,5 +248,73 @@ async fn a_client_may_not_choose_its_audit_id() {
     let seen =
         world.front_proxy().send("GET", THING, &[("Audit-ID", &long), ("X-Remote-User", "jane")]).await;
     assert_ne!(seen.header("audit-id"), long);
+    world.end().await;
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// Header fields as HPACK literals.
+fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
+}
+
+#[tokio::test]
+async fn malformed_header_blocks_of_http_2_are_never_handled() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let world = World::new().await;
+    let good = [(":method", "GET"), (":scheme", "https"), (":path", THING), (":authority", "localhost")];
+    let with = |more: &[(&'static str, &'static str)]| [good.as_slice(), more].concat();
+    let cases = [
+        ("a second path", with(&[(":path", "/apis/example.io/v1/things/b")])),
+        ("a second method", with(&[(":method", "DELETE")])),
+        (
+            "a pseudo-header after the others",
+            [&good[..3], &[("x-remote-user", "jane"), (":authority", "x")]].concat(),
+        ),
+        ("an unknown pseudo-header", with(&[(":x-remote-user", "admin")])),
+        ("upper case", with(&[("X-Remote-User", "admin")])),
+        ("a header of the connection", with(&[("connection", "x-remote-user")])),
+        ("a transfer encoding", with(&[("transfer-encoding", "chunked")])),
+        ("an upgrade", with(&[("upgrade", "websocket")])),
+        ("a line break in a value", with(&[("x-note", "a\r\nx-remote-user: admin")])),
+        ("no path", good.iter().filter(|(name, _)| *name != ":path").copied().collect()),
+        (
+            "an extended CONNECT nobody offered",
+            [&[(":method", "CONNECT"), (":protocol", "websocket")], &good[1..]].concat(),
+        ),
+    ];
+    for (what, fields) in cases {
+        let mut stream = world.front_proxy().connect("h2").await.unwrap();
+        let fields = [fields, vec![("x-remote-user", "jane")]].concat();
+        let end_of_headers_and_stream = 0x5;
+        let bytes = [
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+            frame(4, 0, 0, &[]),
+            frame(1, end_of_headers_and_stream, 1, &literals(&fields)),
+        ];
+        stream.write_all(&bytes.concat()).await.unwrap();
+        let mut answer = Vec::new();
+        let mut buffer = [0; 4096];
+        let quiet = std::time::Duration::from_millis(200);
+        while let Ok(Ok(read @ 1..)) = tokio::time::timeout(quiet, stream.read(&mut buffer)).await {
+            answer.extend_from_slice(&buffer[..read]);
+        }
+        assert!(!String::from_utf8_lossy(&answer).contains("\"frontProxy\""), "{what}");
+        assert_eq!(world.echo.handled.load(Ordering::SeqCst), 0, "{what}");
+    }
+    // The same frames with nothing wrong are handled: the test reaches what it means to reach.
+    let mut stream = world.front_proxy().connect("h2").await.unwrap();
+    let head = literals(&with(&[("x-remote-user", "jane")]));
+    let bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[]), frame(1, 5, 1, &head)];
+    stream.write_all(&bytes.concat()).await.unwrap();
+    super::until("the good one is handled", || world.echo.handled.load(Ordering::SeqCst) == 1).await;
     world.end().await;
 }

@@ -58,6 +58,14 @@ impl Ca {
         CertifiedKey::new(chain, key)
     }
 
+    /// A server certificate and its key for `name`, PEM.
+    pub(crate) fn serving_pem(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
     fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

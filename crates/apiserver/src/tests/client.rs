@@ -106,9 +106,14 @@ impl Client {
 
     /// One request over HTTP/2.
     pub(crate) async fn get2(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send2("GET", path, headers).await
+    }
+
+    pub(crate) async fn send2(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let (mut sender, _driver) = self.http2().await;
         let path = format!("https://localhost{path}");
-        whole(sender.send_request(request("GET", &path, headers, Empty::<Bytes>::new())).await.unwrap()).await
+        whole(sender.send_request(request(method, &path, headers, Empty::<Bytes>::new())).await.unwrap())
+            .await
     }
 
     /// Writes bytes to a new HTTP/1.1 connection and reads until the server closes it, or says nothing for a while.
@@ -117,10 +122,11 @@ impl Client {
         stream.write_all(bytes.as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
         let mut text = Vec::new();
-        let quiet = Duration::from_millis(300);
         let mut buffer = [0_u8; 4096];
-        while let Ok(Ok(read @ 1..)) = tokio::time::timeout(quiet, stream.read(&mut buffer)).await {
+        let mut patience = Duration::from_secs(10);
+        while let Ok(Ok(read @ 1..)) = tokio::time::timeout(patience, stream.read(&mut buffer)).await {
             text.extend_from_slice(&buffer[..read]);
+            patience = Duration::from_millis(500);
         }
         String::from_utf8_lossy(&text).into_owned()
     }

@@ -138,7 +138,7 @@ async fn masters_are_never_asked_about() {
 }
 
 #[tokio::test]
-async fn authorities_change_without_a_new_connection() {
+async fn a_change_of_authorities_reaches_connections_that_are_open() {
     let world = World::new().await;
     let proxy = world.front_proxy();
     let (mut sender, _driver) = proxy.http2().await;
@@ -151,11 +151,20 @@ async fn authorities_change_without_a_new_connection() {
     };
     assert_eq!(ask(&mut sender).await.json()["user"], "jane");
     world.trust.set(trust(&world.client_ca, &world.proxy_ca, &["another-proxy"]));
-    ask(&mut sender).await.status(401);
+    // Not a 401: the same caller may be known over a new connection.
+    let refused = ask(&mut sender).await;
+    refused.status(503);
+    assert_eq!(refused.header("retry-after"), "1");
+    until("the connection is told to end", || sender.is_closed()).await;
+    proxy.send("GET", THING, &[("X-Remote-User", "jane")]).await.status(401);
+
     world.trust.set(trust(&world.client_ca, &world.proxy_ca, &["another-proxy", "front-proxy"]));
+    let (mut sender, _driver) = proxy.http2().await;
     assert_eq!(ask(&mut sender).await.json()["user"], "jane");
+    world.trust.set(trust(&world.client_ca, &world.proxy_ca, &[]));
+    assert_eq!(ask(&mut sender).await.json()["user"], "jane", "what changed was something else");
     world.trust.set(trust(&world.client_ca, &Ca::new("new proxies"), &[]));
-    ask(&mut sender).await.status(401);
+    ask(&mut sender).await.status(503);
     world.end().await;
 }
 
@@ -186,5 +195,32 @@ async fn the_parents_config_map_is_followed() {
     world.parent.set(PATH, None);
     world.parent.set(PATH, config(&world.proxy_ca, "[]"));
     until("what cannot be used is passed over", || names() == Some(Vec::new())).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn before_it_knows_whom_to_trust_the_server_answers_health_only() {
+    let world = World::ignorant().await;
+    world.parent.token("good", json!({ "username": "robot" }));
+    let before = world.front_proxy();
+    let (mut sender, _driver) = before.http2::<http_body_util::Empty<bytes::Bytes>>().await;
+    let mut early = async || {
+        let path = format!("https://localhost{THING}");
+        let request =
+            super::client::request("GET", &path, &[("X-Remote-User", "jane")], http_body_util::Empty::new());
+        super::client::whole(sender.send_request(request).await.unwrap()).await
+    };
+    early().await.status(503);
+    world.nobody().send("GET", THING, &[("Authorization", "Bearer good")]).await.status(503);
+    assert_eq!(world.nobody().get("/livez").await.status, 200);
+    let ready = world.nobody().get("/readyz").await;
+    assert_eq!(ready.status, 500);
+    assert!(String::from_utf8_lossy(&ready.body).contains("[-]authentication-config failed"));
+
+    world.trust.set(trust(&world.client_ca, &world.proxy_ca, &["front-proxy"]));
+    // This connection's handshake asked for no certificate: only another one can say who it is.
+    early().await.status(503);
+    assert_eq!(before.send("GET", THING, &[("X-Remote-User", "jane")]).await.json()["user"], "jane");
+    assert_eq!(world.nobody().get("/readyz").await.status, 200);
     world.end().await;
 }

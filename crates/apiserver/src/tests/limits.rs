@@ -100,7 +100,7 @@ async fn headers_above_the_limit_are_a_431() {
 async fn unread_uploads_do_not_stop_other_requests_of_the_same_connection() {
     let world = World::new().await;
     let jane = world.user("jane", &["dev"]);
-    let (mut sender, _driver) = jane.http2().await;
+    let (mut sender, driver) = jane.http2().await;
     let mut stalled = Vec::new();
     for _ in 0..50 {
         let chunks =
@@ -129,6 +129,6 @@ async fn unread_uploads_do_not_stop_other_requests_of_the_same_connection() {
         ended = stalled.next() => panic!("nobody reads these: {ended:?}"),
         done = tokio::time::timeout(Duration::from_secs(10), check) => done.unwrap(),
     }
-    drop((stalled, sender, _driver));
+    drop((stalled, sender, driver));
     world.end().await;
 }

@@ -11,6 +11,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod protocol;
+mod serving;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -42,9 +43,19 @@ impl World {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        let world = Self::build(limits).await;
+        world.trust.set(trust(&world.client_ca, &world.proxy_ca, &["front-proxy"]));
+        world
+    }
+
+    /// Before anything was read from the parent.
+    pub(crate) async fn ignorant() -> Self {
+        Self::build(Limits::default()).await
+    }
+
+    async fn build(limits: Limits) -> Self {
         let (client_ca, proxy_ca, server_ca) = (Ca::new("clients"), Ca::new("proxies"), Ca::new("servers"));
-        let parent = Parent::default();
-        let trust = TrustStore::new(trust(&client_ca, &proxy_ca, &["front-proxy"]));
+        let (parent, trust) = (Parent::default(), TrustStore::default());
         let (metrics, tasks, echo) = (Metrics::default(), Tasks::new(), Arc::new(Echo::default()));
         let server = ServerBuilder {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -61,7 +72,7 @@ impl World {
         let server: Server = server.bind().await.unwrap();
         let address = server.address().unwrap();
         tasks.spawn_draining("server", server.run(tasks.child()));
-        Self { client_ca, proxy_ca, server_ca, parent, trust, metrics, echo, address, tasks }
+        Self { client_ca, proxy_ca, parent, trust, metrics, echo, address, tasks, server_ca }
     }
 
     /// A caller who shows no certificate.

@@ -103,7 +103,7 @@ impl Parent {
             (Method::POST, Some("SubjectAccessReview")) => self.access_review(body),
             (Method::GET, _) if query.contains("watch=true") => self.watch(path),
             (Method::GET, _) => self.read(&path),
-            (method, _) => self.write(method, path, body),
+            (method, _) => self.write(&method, &path, body),
         }
     }
 
@@ -169,12 +169,12 @@ impl Parent {
         Response::new(StreamBody::new(events).boxed_unsync())
     }
 
-    fn write(&self, method: Method, path: String, body: Value) -> Response<Body> {
-        let mut target = path.clone();
+    fn write(&self, method: &Method, path: &str, body: Value) -> Response<Body> {
+        let mut target = path.to_owned();
         {
             let mut state = self.state.lock();
-            state.writes.push((method.clone(), path.clone(), body.clone()));
-            if method == Method::POST {
+            state.writes.push((method.clone(), path.to_owned(), body.clone()));
+            if *method == Method::POST {
                 let name = body["metadata"]["name"].as_str().unwrap_or_default();
                 target = format!("{path}/{name}");
                 if state.objects.contains_key(&target) {
@@ -184,14 +184,14 @@ impl Parent {
                 return status_response(&meta::Status::not_found("no such object"));
             }
             let sent = &body["metadata"]["resourceVersion"];
-            if method == Method::PUT
+            if *method == Method::PUT
                 && !sent.is_null()
                 && *sent != state.objects[&target]["metadata"]["resourceVersion"]
             {
                 return status_response(&meta::Status::conflict("changed meanwhile"));
             }
         }
-        let object = if method == Method::PATCH {
+        let object = if *method == Method::PATCH {
             let mut object = self.object(&target).unwrap_or_default();
             merge(&mut object, &body);
             object

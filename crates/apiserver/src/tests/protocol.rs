@@ -34,6 +34,20 @@ async fn an_upgrade_becomes_a_stream_of_bytes_in_both_directions() {
 }
 
 #[tokio::test]
+async fn head_says_what_get_would_without_its_body() {
+    let world = World::new().await;
+    let jane = world.user("jane", &["dev"]);
+    let length = jane.get("/version").await.body.len().to_string();
+    for answer in [jane.send("HEAD", "/version", &[]).await, jane.send2("HEAD", "/version", &[]).await] {
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+        assert_eq!(answer.header("content-length"), length);
+    }
+    let refused = jane.send2("HEAD", "/unknown", &[]).await;
+    assert_eq!((refused.status.as_u16(), refused.body.len()), (404, 0));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn http_1_connections_are_kept_for_the_next_request() {
     let world = World::new().await;
     let one = "GET /version HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -45,7 +59,7 @@ async fn http_1_connections_are_kept_for_the_next_request() {
 #[tokio::test]
 async fn a_thousand_requests_of_one_http_2_connection_are_served_at_once() {
     let world = World::new().await;
-    let (sender, _driver) = world.front_proxy().http2::<http_body_util::Empty<bytes::Bytes>>().await;
+    let (sender, driver) = world.front_proxy().http2::<http_body_util::Empty<bytes::Bytes>>().await;
     let requests = (0..1_000).map(|n| {
         let (mut sender, user) = (sender.clone(), format!("user-{}", n % 10));
         async move {
@@ -60,6 +74,6 @@ async fn a_thousand_requests_of_one_http_2_connection_are_served_at_once() {
     let open = futures_util::future::join_all(requests);
     let open = tokio::time::timeout(std::time::Duration::from_secs(30), open).await.unwrap();
     assert_eq!(open.len(), 1_000);
-    drop((open, sender, _driver));
+    drop((open, sender, driver));
     world.end().await;
 }

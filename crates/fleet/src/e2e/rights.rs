@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::{Api, Client, api::PostParams};
 
 /// Verbs asked for on every resource, beside those discovery lists for it.
@@ -57,7 +55,8 @@ pub async fn matrix(
         .map(|(group, resource, subresource, verb, namespace, word)| {
             let reviews = reviews.clone();
             async move {
-                let full = subresource.as_ref().map_or_else(|| resource.clone(), |sub| format!("{resource}/{sub}"));
+                let full =
+                    subresource.as_ref().map_or_else(|| resource.clone(), |sub| format!("{resource}/{sub}"));
                 let name = if group.is_empty() { full } else { format!("{full}.{group}") };
                 let review = SubjectAccessReview {
                     spec: SubjectAccessReviewSpec {
@@ -93,7 +92,8 @@ async fn resources(client: &Client) -> anyhow::Result<BTreeSet<(String, String, 
     let mut found = BTreeSet::new();
     let mut add = |group: &str, names: Vec<String>| {
         for name in names {
-            let (resource, sub) = name.split_once('/').map_or((name.as_str(), None), |(r, s)| (r, Some(s.to_owned())));
+            let (resource, sub) =
+                name.split_once('/').map_or((name.as_str(), None), |(r, s)| (r, Some(s.to_owned())));
             found.insert((group.to_owned(), resource.to_owned(), sub));
         }
     };
@@ -109,11 +109,17 @@ async fn resources(client: &Client) -> anyhow::Result<BTreeSet<(String, String, 
             }
         }
     }
-    for (group, resource) in [("", "users"), ("", "groups"), ("", "serviceaccounts"), ("authentication.k8s.io", "userextras")] {
+    for (group, resource) in
+        [("", "users"), ("", "groups"), ("", "serviceaccounts"), ("authentication.k8s.io", "userextras")]
+    {
         found.insert((group.to_owned(), resource.to_owned(), None));
     }
     for sub in ["direct", "http", "https"] {
-        found.insert((api::proxies::GROUP.to_owned(), api::proxies::RESOURCE.to_owned(), Some(sub.to_owned())));
+        found.insert((
+            api::proxies::GROUP.to_owned(),
+            api::proxies::RESOURCE.to_owned(),
+            Some(sub.to_owned()),
+        ));
     }
     Ok(found)
 }

@@ -1,0 +1,402 @@
+//! Runs scenarios and tests on a fleet of their own, and counts.
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http_body_util::Full;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{
+    cluster::Cluster,
+    e2e::{
+        scenario::{self, Answer, Process, Scenario, Step},
+        tests,
+    },
+    fleet::Fleet,
+    http, install,
+    kubeconfig::Credential,
+    paths, seed, wait,
+};
+
+/// The fleet of the end-to-end tests.
+pub const FLEET: &str = "fleet-test";
+
+/// A step that should answer at once may still take this long.
+const STEP: Duration = Duration::from_secs(30);
+
+/// How many passed and failed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Report {
+    /// Passed.
+    pub passed: usize,
+    /// Failed.
+    pub failed: usize,
+}
+
+/// Runs everything whose name begins with `only` (everything if `None`) on a fleet that is up.
+pub async fn run(fleet: &Fleet, only: Option<&str>) -> anyhow::Result<Report> {
+    let wanted = |name: &str| only.is_none_or(|only| name == only || name.starts_with(&format!("{only}_")));
+    let scenarios = scenario::read(&paths::workspace().join("crates/fleet/scenarios"))?;
+    let scenarios: Vec<_> = scenarios.into_iter().filter(|scenario| wanted(&scenario.id)).collect();
+    let tests: Vec<_> = tests::all().into_iter().filter(|test| wanted(test.name)).collect();
+    if scenarios.is_empty() && tests.is_empty() {
+        bail!("nothing is called {}", only.unwrap_or_default());
+    }
+    prepare(fleet).await.context("cannot prepare the tests")?;
+    let variables = variables(fleet).await?;
+    let mut report = Report::default();
+    for scenario in &scenarios {
+        let began = Instant::now();
+        let result = play(fleet, scenario, &variables).await;
+        report.count(fleet, &format!("{} {}", scenario.id, scenario.title), began, result);
+    }
+    for test in &tests {
+        let began = Instant::now();
+        let result = tokio::time::timeout(test.deadline, (test.run)(fleet))
+            .await
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("it did not end within {:?}", test.deadline)));
+        report.count(fleet, test.name, began, result);
+    }
+    Ok(report)
+}
+
+impl Report {
+    fn count(&mut self, fleet: &Fleet, name: &str, began: Instant, result: anyhow::Result<()>) {
+        let seconds = began.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => {
+                self.passed += 1;
+                fleet.progress().done(format_args!("{name} ({seconds:.1} s)"));
+            }
+            Err(cause) => {
+                self.failed += 1;
+                fleet.progress().failed(format_args!("{name} ({seconds:.1} s)\n    {cause:#}"));
+            }
+        }
+    }
+}
+
+/// What the scenarios take for granted: visitors of the first child, there and in the parent, and the compatible path.
+pub async fn prepare(fleet: &Fleet) -> anyhow::Result<()> {
+    let parent = fleet.parent()?;
+    parent.apply(&fleet.manifests("deploy/compat")?).await?;
+    for child in fleet.children() {
+        child.apply(&visitor_manifest()).await?;
+        let Some(registered) = fleet.registered(&child).await? else { continue };
+        let example =
+            std::fs::read_to_string(paths::workspace().join("deploy/examples/visit-one-cluster.yaml"))?;
+        let group = format!("visitors-{}", child.name);
+        parent.apply(&example.replace("$CLUSTERID", &registered.id).replace("$GROUP", &group)).await?;
+    }
+    Ok(())
+}
+
+/// A ServiceAccount in a child that may do in one namespace what its users usually may, and look at nodes.
+pub fn visitor_manifest() -> String {
+    let namespace = seed::NAMESPACE;
+    format!(
+        "apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: visitor
+  namespace: {namespace}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: visitor
+  namespace: {namespace}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: admin
+subjects:
+  - kind: ServiceAccount
+    name: visitor
+    namespace: {namespace}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: look-at-nodes
+rules:
+  - apiGroups: [\"\"]
+    resources: [nodes]
+    verbs: [get, list, watch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: visitor-looks-at-nodes
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: look-at-nodes
+subjects:
+  - kind: ServiceAccount
+    name: visitor
+    namespace: {namespace}
+"
+    )
+}
+
+/// What `${…}` stands for in every scenario.
+async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    let parent = fleet.parent()?;
+    found.insert(String::from("parent.url"), parent.url());
+    found.insert(String::from("bootstrap-token"), install::SAMPLE_TOKEN.to_owned());
+    found.insert(String::from("unknown-id"), String::from("11111111-2222-4333-8444-555555555555"));
+    for child in fleet.children() {
+        let name = &child.name;
+        found.insert(format!("{name}.url"), child.url());
+        found.insert(format!("{name}.service-cidr"), child.service_cidr());
+        found.insert(format!("{name}.pod-cidr"), child.pod_cidr());
+        found.insert(format!("{name}.visitor"), child.token_of(seed::NAMESPACE, "visitor").await?);
+        if let Some(registered) = fleet.registered(&child).await? {
+            found.insert(format!("{name}.visit"), install::visit_path(&registered.id));
+            found.insert(format!("{name}.id"), registered.id);
+            found.insert(format!("{name}.namespace"), registered.namespace);
+            found.insert(format!("{name}.name"), registered.name);
+            found.insert(format!("{name}.parent-token"), parent_token(&child).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// The token that a registered child has for the parent.
+pub async fn parent_token(child: &Cluster) -> anyhow::Result<String> {
+    let args = [
+        "get",
+        "secret",
+        "parent-cluster",
+        "-n",
+        "clusternet-system",
+        "-o",
+        "go-template={{.data.token|base64decode}}",
+    ];
+    child.kubectl_ok(&args).await
+}
+
+async fn play(fleet: &Fleet, scenario: &Scenario, common: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    let mut variables = common.clone();
+    let mut result = Ok(());
+    for (step, number) in scenario.steps.iter().zip(1..) {
+        result = act(fleet, step, &mut variables).await.with_context(|| format!("step {number}"));
+        if result.is_err() {
+            break;
+        }
+    }
+    for step in &scenario.finally {
+        let cleaned = act(fleet, step, &mut variables).await.context("cleaning up");
+        result = result.and(cleaned);
+    }
+    result
+}
+
+async fn act(fleet: &Fleet, step: &Step, variables: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
+    let mut last = Answer::default();
+    let deadline = step.deadline();
+    let outcome = if deadline.is_zero() {
+        last = tokio::time::timeout(STEP, attempt(fleet, step, variables)).await.context("no answer")??;
+        expectation(step, variables)?.check(&last)
+    } else {
+        let expect = expectation(step, variables)?;
+        let variables = &*variables;
+        wait::until(format_args!("the expected"), deadline, || async {
+            let answer = attempt(fleet, step, variables).await?;
+            expect.check(&answer)?;
+            Ok(Some(answer))
+        })
+        .await
+        .map(|answer| last = answer)
+    };
+    outcome?;
+    if step.save.is_empty() {
+        return Ok(());
+    }
+    let value: serde_json::Value =
+        serde_json::from_str(&last.text).unwrap_or(serde_json::Value::String(last.text));
+    for (name, pointer) in &step.save {
+        let found = value.pointer(pointer).with_context(|| format!("the answer has no {pointer}"))?;
+        let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+        variables.insert(name.clone(), text.trim().to_owned());
+    }
+    Ok(())
+}
+
+/// The step's expectation with the variables filled in.
+fn expectation(step: &Step, variables: &BTreeMap<String, String>) -> anyhow::Result<scenario::Expect> {
+    let mut expect = step.expect.clone();
+    for text in expect
+        .matches
+        .iter_mut()
+        .chain(&mut expect.never)
+        .chain(&mut expect.stderr)
+        .chain(expect.headers.values_mut())
+    {
+        *text = fill(text, variables)?;
+    }
+    if let Some(json) = &expect.json {
+        expect.json = Some(serde_json::from_str(&fill(&json.to_string(), variables)?)?);
+    }
+    Ok(expect)
+}
+
+async fn attempt(fleet: &Fleet, step: &Step, variables: &BTreeMap<String, String>) -> anyhow::Result<Answer> {
+    let cluster = fleet.cluster(&step.cluster)?;
+    let who = fill(&step.who, variables)?;
+    if let Some(request) = &step.request {
+        return send(&cluster, &who, request, variables).await;
+    }
+    if let Some(args) = &step.kubectl {
+        let args =
+            args.iter().map(|argument| fill(argument, variables)).collect::<anyhow::Result<Vec<_>>>()?;
+        return kubectl(fleet, &cluster, &who, &args, &fill(&step.stdin, variables)?).await;
+    }
+    if let Some(manifest) = &step.apply {
+        cluster.apply(&fill(manifest, variables)?).await?;
+    }
+    match &step.process {
+        Some(Process::Stop(name)) => fleet.stop(name).await?,
+        Some(Process::Kill(name)) => fleet.kill(name).await?,
+        Some(Process::Start(name)) => drop(fleet.restart(name)?),
+        None => {}
+    }
+    Ok(Answer::default())
+}
+
+async fn send(
+    cluster: &Cluster,
+    who: &str,
+    request: &scenario::Request,
+    variables: &BTreeMap<String, String>,
+) -> anyhow::Result<Answer> {
+    let mut builder =
+        ::http::Request::builder().method(request.method.as_str()).uri(fill(&request.path, variables)?);
+    for (name, value) in &request.headers {
+        builder = builder.header(name, fill(value, variables)?);
+    }
+    let mut words = who.split(' ');
+    let client: http::Client = match (words.next().unwrap_or_default(), words.next()) {
+        ("administrator", None) => cluster.http_as("fleet-administrator", &["system:masters"])?,
+        ("anonymous", None) => cluster.http()?,
+        ("user", Some(user)) => cluster.http_as(user, &words.collect::<Vec<_>>())?,
+        ("token", Some(token)) => {
+            builder = builder.header("authorization", format!("Bearer {token}"));
+            cluster.http()?
+        }
+        ("account", Some(account)) => {
+            let (namespace, name) = account.split_once('/').context("an account is NAMESPACE/NAME")?;
+            let token = cluster.token_of(namespace, name).await?;
+            builder = builder.header("authorization", format!("Bearer {token}"));
+            cluster.http()?
+        }
+        _ => bail!("nobody is called {who}"),
+    };
+    let body = match &request.body {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => fill(text, variables)?,
+        value => {
+            if !request.headers.contains_key("content-type") {
+                builder = builder.header("content-type", "application/json");
+            }
+            fill(&value.to_string(), variables)?
+        }
+    };
+    let answer = client.whole(builder.body(Full::new(Bytes::from(body)))?).await?;
+    Ok(Answer {
+        code: Some(answer.status().as_u16()),
+        headers: answer
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect(),
+        text: String::from_utf8_lossy(answer.body()).into_owned(),
+        ..Answer::default()
+    })
+}
+
+async fn kubectl(
+    fleet: &Fleet,
+    cluster: &Cluster,
+    who: &str,
+    args: &[String],
+    stdin: &str,
+) -> anyhow::Result<Answer> {
+    let kubeconfig = kubeconfig_of(cluster, who).await?;
+    let mut command = cluster.kubectl_command(&kubeconfig);
+    // The plug-in is a subcommand of kubectl where it is in the path.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", fleet.bin().display()));
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("cannot run kubectl")?;
+    if let Some(mut input) = child.stdin.take() {
+        let _ = input.write_all(stdin.as_bytes()).await;
+    }
+    let output = child.wait_with_output().await?;
+    Ok(Answer {
+        success: Some(output.status.success()),
+        text: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        ..Answer::default()
+    })
+}
+
+async fn kubeconfig_of(cluster: &Cluster, who: &str) -> anyhow::Result<PathBuf> {
+    let mut words = who.split(' ');
+    match (words.next().unwrap_or_default(), words.next()) {
+        ("administrator", None) => Ok(cluster.kubeconfig()),
+        ("user", Some(user)) => cluster.kubeconfig_of(user, &words.collect::<Vec<_>>()),
+        ("account", Some(account)) => {
+            let (namespace, name) = account.split_once('/').context("an account is NAMESPACE/NAME")?;
+            cluster.kubeconfig_of_account(namespace, name).await
+        }
+        ("anonymous", None) => {
+            let path = cluster.directory.join("users/anonymous");
+            cluster.write_kubeconfig(&path, "anonymous", &Credential::Anonymous)?;
+            Ok(path)
+        }
+        ("token", Some(token)) => {
+            let path = cluster.directory.join(format!("users/token-{:x}", rand::random::<u32>()));
+            cluster.write_kubeconfig(&path, "token", &Credential::Token(token.to_owned()))?;
+            Ok(path)
+        }
+        _ => bail!("nobody is called {who}"),
+    }
+}
+
+/// Replaces every `${name}`; an unknown name is an error.
+fn fill(text: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<String> {
+    let mut filled = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) = after.split_once('}').with_context(|| format!("no end of ${{ in {text}"))?;
+        let value = variables.get(name).with_context(|| format!("nothing is known as ${{{name}}}"))?;
+        write!(filled, "{before}{value}")?;
+        rest = after;
+    }
+    filled.extend_from_slice(rest.as_bytes());
+    Ok(String::from_utf8(filled)?)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn variables_are_filled_in_and_unknown_ones_are_named() {
+        let variables = BTreeMap::from([(String::from("a.b"), String::from("c"))]);
+        assert_eq!(fill("x/${a.b}/${a.b}", &variables).unwrap(), "x/c/c");
+        assert_eq!(fill("${d}", &variables).unwrap_err().to_string(), "nothing is known as ${d}");
+    }
+}

@@ -1,0 +1,303 @@
+//! Black-box scenarios as data: what is sent, as whom, and what must come back.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One scenario, named after the interface contract's conformance check if there is one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// `A1`, `R4`, `X9`, …; a deviation has the number of what it deviates from and a letter: `R5a`.
+    pub id: String,
+    /// What is shown, as a sentence.
+    pub title: String,
+    /// Steps, in this order.
+    pub steps: Vec<Step>,
+    /// Steps that run afterwards in any case.
+    #[serde(default)]
+    pub finally: Vec<Step>,
+}
+
+/// One step: exactly one of `request`, `kubectl`, `process`, `apply`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Whose cluster, the parent by default.
+    #[serde(default = "parent")]
+    pub cluster: String,
+    /// Who: `administrator` (the default), `anonymous`, `user NAME [GROUP]`, `account NAMESPACE/NAME`, `token TOKEN`.
+    #[serde(default = "administrator", rename = "as")]
+    pub who: String,
+    /// An HTTP request.
+    pub request: Option<Request>,
+    /// Arguments of kubectl.
+    pub kubectl: Option<Vec<String>>,
+    /// What is done to a process of the fleet.
+    pub process: Option<Process>,
+    /// A manifest to apply as the administrator.
+    pub apply: Option<String>,
+    /// Standard input of kubectl.
+    #[serde(default)]
+    pub stdin: String,
+    /// What must come back.
+    #[serde(default)]
+    pub expect: Expect,
+    /// Seconds within which it must come back; the step is repeated meanwhile.
+    #[serde(default)]
+    pub within: f64,
+    /// Names for values of the answer: name → JSON pointer. Later steps write `${name}`.
+    #[serde(default)]
+    pub save: BTreeMap<String, String>,
+}
+
+/// An HTTP request.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// GET by default.
+    #[serde(default = "get")]
+    pub method: String,
+    /// The path with its query, sent as it stands.
+    pub path: String,
+    /// Headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// A body: a text as it stands, anything else as JSON.
+    #[serde(default)]
+    pub body: Value,
+}
+
+/// What is done to a process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Process {
+    /// Ends it in good order.
+    Stop(String),
+    /// `kill -9`.
+    Kill(String),
+    /// Starts it again as it was.
+    Start(String),
+}
+
+/// What must come back. Patterns are regular expressions.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The HTTP status code, one of.
+    #[serde(default)]
+    pub code: Vec<u16>,
+    /// kubectl's success; true by default.
+    pub success: Option<bool>,
+    /// A part of the JSON answer (body or standard output): fields must be there, list items must occur in any order, a
+    /// text that begins with `~` is a pattern, null means absent.
+    pub json: Option<Value>,
+    /// Patterns of headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Patterns that body or standard output must match, each.
+    #[serde(default)]
+    pub matches: Vec<String>,
+    /// Patterns that neither body nor outputs may match.
+    #[serde(default)]
+    pub never: Vec<String>,
+    /// Patterns that standard error must match, each.
+    #[serde(default)]
+    pub stderr: Vec<String>,
+}
+
+/// What came back.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The HTTP status code.
+    pub code: Option<u16>,
+    /// kubectl's success.
+    pub success: Option<bool>,
+    /// Headers, lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body or standard output.
+    pub text: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+fn parent() -> String {
+    String::from("parent")
+}
+
+fn administrator() -> String {
+    String::from("administrator")
+}
+
+fn get() -> String {
+    String::from("GET")
+}
+
+impl Step {
+    /// How long it may take until the expected comes.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs_f64(self.within.max(0.0))
+    }
+}
+
+/// The scenarios of a directory, in the order of their files and within each as they stand.
+pub fn read(directory: &Path) -> anyhow::Result<Vec<Scenario>> {
+    let mut files: Vec<_> = std::fs::read_dir(directory)?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    let mut all: Vec<Scenario> = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file)?;
+        let scenarios: Vec<Scenario> = serde_saphyr::from_str(&text)
+            .with_context(|| format!("{} is no list of scenarios", file.display()))?;
+        for scenario in scenarios {
+            if all.iter().any(|other| other.id == scenario.id) {
+                bail!("two scenarios are called {}", scenario.id);
+            }
+            for step in scenario.steps.iter().chain(&scenario.finally) {
+                let kinds = [
+                    step.request.is_some(),
+                    step.kubectl.is_some(),
+                    step.process.is_some(),
+                    step.apply.is_some(),
+                ];
+                if kinds.iter().filter(|kind| **kind).count() != 1 {
+                    bail!("a step of {} is not exactly one of request, kubectl, process, apply", scenario.id);
+                }
+            }
+            all.push(scenario);
+        }
+    }
+    Ok(all)
+}
+
+impl Expect {
+    /// Why the answer is not what was expected; `Ok` if it is.
+    pub fn check(&self, answer: &Answer) -> anyhow::Result<()> {
+        let shown = || {
+            let mut text: String = answer.text.chars().take(600).collect();
+            if !answer.stderr.is_empty() {
+                text = format!("{text}\n{}", answer.stderr.chars().take(600).collect::<String>());
+            }
+            text
+        };
+        if let Some(code) = answer.code
+            && !self.code.is_empty()
+            && !self.code.contains(&code)
+        {
+            bail!("expected code {:?}, got {code}: {}", self.code, shown());
+        }
+        if let Some(success) = answer.success
+            && success != self.success.unwrap_or(true)
+        {
+            bail!("expected kubectl to {}: {}", if success { "fail" } else { "succeed" }, shown());
+        }
+        for (name, pattern) in &self.headers {
+            let values: Vec<&str> = answer
+                .headers
+                .iter()
+                .filter(|(key, _)| key == name)
+                .map(|(_, value)| value.as_str())
+                .collect();
+            let pattern = regex::Regex::new(pattern)?;
+            if !values.iter().any(|value| pattern.is_match(value)) {
+                bail!("expected header {name} to match {pattern}, got {values:?}");
+            }
+        }
+        for pattern in &self.matches {
+            if !regex::Regex::new(pattern)?.is_match(&answer.text) {
+                bail!("expected a match of {pattern}: {}", shown());
+            }
+        }
+        for pattern in &self.stderr {
+            if !regex::Regex::new(pattern)?.is_match(&answer.stderr) {
+                bail!("expected standard error to match {pattern}: {}", shown());
+            }
+        }
+        for pattern in &self.never {
+            let pattern = regex::Regex::new(pattern)?;
+            if pattern.is_match(&answer.text) || pattern.is_match(&answer.stderr) {
+                bail!("expected no match of {pattern}: {}", shown());
+            }
+        }
+        if let Some(expected) = &self.json {
+            let actual: Value =
+                serde_json::from_str(&answer.text).with_context(|| format!("expected JSON: {}", shown()))?;
+            part_of(expected, &actual, "")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether `expected` is a part of `actual`, as [`Expect::json`] says.
+fn part_of(expected: &Value, actual: &Value, path: &str) -> anyhow::Result<()> {
+    match (expected, actual) {
+        (Value::Object(wanted), Value::Object(there)) => {
+            for (key, value) in wanted {
+                part_of(value, there.get(key).unwrap_or(&Value::Null), &format!("{path}/{key}"))?;
+            }
+            Ok(())
+        }
+        (Value::Array(wanted), Value::Array(there)) => {
+            for value in wanted {
+                if !there.iter().any(|item| part_of(value, item, path).is_ok()) {
+                    bail!("expected {path} to have an item {value}, got {}", short(actual));
+                }
+            }
+            Ok(())
+        }
+        (Value::String(wanted), actual) if wanted.starts_with('~') => {
+            let text = actual.as_str().map_or_else(|| actual.to_string(), str::to_owned);
+            if !regex::Regex::new(wanted.trim_start_matches('~'))?.is_match(&text) {
+                bail!("expected {path} to match {wanted}, got {}", short(actual));
+            }
+            Ok(())
+        }
+        _ if expected == actual => Ok(()),
+        _ => bail!("expected {path} to be {expected}, got {}", short(actual)),
+    }
+}
+
+fn short(value: &Value) -> String {
+    value.to_string().chars().take(400).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn matches(expected: &Value, actual: &Value) -> bool {
+        part_of(expected, actual, "").is_ok()
+    }
+
+    #[test]
+    fn a_part_of_an_answer_is_enough() {
+        let actual = json!({ "kind": "Status", "code": 400, "items": [{ "a": 1 }, { "b": 2, "c": 3 }] });
+        assert!(matches(&json!({ "kind": "Status" }), &actual));
+        assert!(matches(&json!({ "items": [{ "b": 2 }] }), &actual));
+        assert!(matches(&json!({ "kind": "~^Sta", "code": "~4.." }), &actual));
+        assert!(matches(&json!({ "absent": null }), &actual));
+        assert!(!matches(&json!({ "kind": null }), &actual));
+        assert!(!matches(&json!({ "items": [{ "b": 3 }] }), &actual));
+    }
+
+    #[test]
+    fn every_scenario_of_the_repository_is_well_formed() {
+        let scenarios = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).unwrap();
+        for scenario in &scenarios {
+            assert!(!scenario.steps.is_empty(), "{} has no steps", scenario.id);
+            assert!(
+                scenario.title.ends_with(|end: char| end != '.'),
+                "{}: no full stop in titles",
+                scenario.id
+            );
+        }
+    }
+}

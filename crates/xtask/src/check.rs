@@ -1,0 +1,126 @@
+//! `cargo xtask test`: everything continuous integration runs.
+
+use std::process::Stdio;
+
+use anyhow::Context as _;
+use fleet::{Fleet, Progress, e2e::runner};
+use tokio::process::Command;
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Everything.
+    All,
+    /// What needs no fleet.
+    Unit,
+    /// End-to-end tests, one or all.
+    EndToEnd(Option<String>),
+}
+
+/// Runs the checks, prints `N passed, N failed`, and fails if one did.
+pub(crate) async fn run(scope: Scope, profile: &str, progress: Progress) -> anyhow::Result<()> {
+    let mut report = runner::Report::default();
+    if !matches!(scope, Scope::EndToEnd(_)) {
+        unit(&mut report, progress).await?;
+    }
+    match scope {
+        Scope::Unit => {}
+        Scope::All => end_to_end(None, profile, &mut report, progress).await?,
+        Scope::EndToEnd(only) => end_to_end(only.as_deref(), profile, &mut report, progress).await?,
+    }
+    progress.line(format_args!("\n{} passed, {} failed", report.passed, report.failed));
+    anyhow::ensure!(report.failed == 0, "not everything passed");
+    Ok(())
+}
+
+async fn unit(report: &mut runner::Report, progress: Progress) -> anyhow::Result<()> {
+    progress.title("Format, lints, generated files, unit tests");
+    for (name, args) in [
+        ("format", &["fmt", "--all", "--check"][..]),
+        ("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]),
+        ("unit tests", &["test", "--workspace", "--quiet"]),
+    ] {
+        let step = progress.begin(name);
+        let passed = cargo(args).await?;
+        count(report, passed, step, progress, name);
+    }
+    let step = progress.begin("generated files are up to date");
+    let result = crate::r#gen::run(true);
+    if let Err(cause) = &result {
+        progress.note(format_args!("{cause:#}"));
+    }
+    count(report, result.is_ok(), step, progress, "generated files");
+    if cargo_quiet(&["deny", "--version"]).await? {
+        let step = progress.begin("dependency policy (cargo-deny)");
+        let passed = cargo(&["deny", "--log-level", "error", "check", "bans", "licenses", "sources"]).await?;
+        count(report, passed, step, progress, "dependency policy");
+    } else {
+        progress.note(
+            "dependency policy skipped: cargo-deny is not installed; `cargo install --locked cargo-deny`",
+        );
+    }
+    Ok(())
+}
+
+fn count(
+    report: &mut runner::Report,
+    passed: bool,
+    step: fleet::progress::Step,
+    progress: Progress,
+    name: &str,
+) {
+    if passed {
+        report.passed += 1;
+        step.done();
+    } else {
+        report.failed += 1;
+        progress.failed(name);
+    }
+}
+
+async fn end_to_end(
+    only: Option<&str>,
+    profile: &str,
+    report: &mut runner::Report,
+    progress: Progress,
+) -> anyhow::Result<()> {
+    progress.title("End-to-end tests, on a fleet of their own");
+    // What an interrupted run left behind is not a clean start.
+    Fleet::down(runner::FLEET, Progress::quiet()).await?;
+    let result = tokio::select! {
+        result = on_a_fleet(only, profile, progress) => result,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    Fleet::down(runner::FLEET, Progress::quiet()).await.context("cannot take the fleet down")?;
+    let found = result?;
+    report.passed += found.passed;
+    report.failed += found.failed;
+    Ok(())
+}
+
+async fn on_a_fleet(only: Option<&str>, profile: &str, progress: Progress) -> anyhow::Result<runner::Report> {
+    let fleet = Fleet::up(runner::FLEET, 2, progress).await?;
+    let options = fleet::install::Options {
+        profile: profile.to_owned(),
+        named: false,
+        ..fleet::install::Options::default()
+    };
+    fleet.install(&options).await?;
+    progress.title("Scenarios and tests");
+    runner::run(&fleet, only).await
+}
+
+async fn cargo(args: &[&str]) -> anyhow::Result<bool> {
+    Ok(command(args).status().await.context("cannot run cargo")?.success())
+}
+
+async fn cargo_quiet(args: &[&str]) -> anyhow::Result<bool> {
+    let status = command(args).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
+    Ok(status.context("cannot run cargo")?.success())
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(fleet::paths::workspace()).args(args).kill_on_drop(true);
+    command
+}

@@ -1,6 +1,10 @@
 //! Benchmarks: each figure with its reference from the same run, and whether it keeps its budget.
 
-use futures_util::future::BoxFuture;
+mod loader;
+mod rest;
+mod tunnel;
+
+use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
 use crate::fleet::Fleet;
@@ -120,12 +124,17 @@ pub struct Bench {
     /// Its name.
     pub name: &'static str,
     /// Takes its figures.
-    pub run: for<'a> fn(&'a Fleet) -> BoxFuture<'a, anyhow::Result<Vec<Figure>>>,
+    pub run: for<'a> fn(&'a Fleet) -> LocalBoxFuture<'a, anyhow::Result<Vec<Figure>>>,
 }
 
 /// Every benchmark, in the order they run.
 pub fn all() -> Vec<Bench> {
-    vec![]
+    vec![
+        Bench { name: "tunnel", run: |fleet| Box::pin(tunnel::small(fleet)) },
+        Bench { name: "bulk", run: |fleet| Box::pin(tunnel::bulk(fleet)) },
+        Bench { name: "writes", run: |fleet| Box::pin(rest::writes(fleet)) },
+        Bench { name: "idle", run: |fleet| Box::pin(rest::idle(fleet)) },
+    ]
 }
 
 #[cfg(test)]

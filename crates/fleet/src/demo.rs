@@ -76,6 +76,16 @@ async fn allow(fleet: &Fleet, parent: &Shell) -> anyhow::Result<()> {
         let manifest = example.replace("$CLUSTERID", &registered.id).replace("$GROUP", GROUP);
         parent.pipe("kubectl apply -f -", &manifest).await?;
     }
+    // To call clusters by name one must be able to look the name up.
+    let apply = "--dry-run=client -o yaml | kubectl apply -f -";
+    for create in [
+        String::from(
+            "clusterrole see-clusters --verb=get,list,watch --resource=managedclusters.clusters.clusternet.io",
+        ),
+        format!("clusterrolebinding see-clusters-{GROUP} --clusterrole=see-clusters --group={GROUP}"),
+    ] {
+        parent.show(&format!("kubectl create {create} {apply}")).await?;
+    }
     Ok(())
 }
 
@@ -97,7 +107,7 @@ async fn visit(
     let kubectl = format!(
         "kubectl clusterway --cluster-id {} --child-kubeconfig {} -n {}",
         registered.name,
-        credential.display(),
+        shown(credential),
         seed::NAMESPACE
     );
     let pod = seed::POD;
@@ -131,9 +141,14 @@ async fn visit(
     let file = fleet.directory().join("letter.txt");
     paths::write(&file, "a letter that went to the child and back\n")?;
     let back = fleet.directory().join("letter-back.txt");
-    shell.show(&format!("{kubectl} cp {} {pod}:letter.txt", file.display())).await?;
-    shell.show(&format!("{kubectl} cp {pod}:letter.txt {}", back.display())).await?;
-    shell.show(&format!("cat {}", back.display())).await
+    shell.show(&format!("{kubectl} cp {} {pod}:letter.txt", shown(&file))).await?;
+    shell.show(&format!("{kubectl} cp {pod}:letter.txt {}", shown(&back))).await?;
+    shell.show(&format!("cat {}", shown(&back))).await
+}
+
+/// A path as one would type it in the checkout, where the commands run.
+fn shown(path: &std::path::Path) -> String {
+    path.strip_prefix(paths::workspace()).unwrap_or(path).display().to_string()
 }
 
 /// Where commands run: with a kubeconfig, and the fleet's programs first in the path.
@@ -189,19 +204,31 @@ impl Shell {
     /// Starts a command that runs until it is dropped, and shows it.
     fn start(&self, line: &str) -> anyhow::Result<Running> {
         self.fleet.progress().command(line);
-        let mut child = self.command(line).stdout(Stdio::piped()).spawn()?;
+        // In a group of its own, because the plug-in runs a kubectl of its own.
+        let mut child = self.command(line).process_group(0).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().context("no standard output")?;
         let lines = BufReader::new(stdout).lines();
-        Ok(Running { _child: child, fleet: self.fleet.clone(), line: line.to_owned(), lines })
+        Ok(Running { child, fleet: self.fleet.clone(), line: line.to_owned(), lines })
     }
 }
 
 /// A command that runs; it ends when this is dropped.
 struct Running {
-    _child: Child,
+    child: Child,
     fleet: Fleet,
     line: String,
     lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The id is there until the process was waited for, so it cannot be somebody else's by now.
+        let group =
+            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
 }
 
 impl Running {

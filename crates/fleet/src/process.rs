@@ -89,9 +89,8 @@ impl Process {
         }
         match pidfd_send_signal(descriptor, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(cause) => {
-                Err(cause).with_context(|| format!("cannot signal {} (pid {})", self.spec.name, self.pid))
-            }
+            Err(cause) => Err(std::io::Error::from_raw_os_error(cause.raw_os_error()))
+                .with_context(|| format!("cannot signal {} (pid {})", self.spec.name, self.pid)),
         }
     }
 

@@ -10,7 +10,7 @@ use api::names::headers;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use kube::config::{AuthInfo, Kubeconfig};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -52,7 +52,7 @@ enum Source {
     Nobody,
     Fixed(Credential),
     TokenFile(PathBuf),
-    Exec(Mutex<Exec>),
+    Exec(Box<Mutex<Exec>>),
 }
 
 impl Child {
@@ -128,7 +128,7 @@ impl Source {
             "client certificate",
         )?;
         let key = inline_or_file(
-            user.client_key_data.as_ref().map(|key| key.expose_secret()),
+            user.client_key_data.as_ref().map(ExposeSecret::expose_secret),
             user.client_key.as_deref(),
             "client key",
         )?;
@@ -150,7 +150,7 @@ impl Source {
             return Ok(Self::TokenFile(PathBuf::from(file)));
         }
         if let Some(exec) = &user.exec {
-            return Ok(Self::Exec(Mutex::new(Exec::new(exec.clone())?)));
+            return Ok(Self::Exec(Box::new(Mutex::new(Exec::new(exec.clone())?))));
         }
         if user.username.is_some() {
             return Err(Failure::new("the child kubeconfig uses a password")

@@ -74,7 +74,7 @@ pub(crate) async fn answer(name: Name, line: &[OsString]) -> Result<ExitCode, Fa
     match (place, cli) {
         (Place::File, _) => data(FILES)?,
         (Place::OneOf(candidates), _) => {
-            data(&format!("{}{CANDIDATES_ONLY}", matching(&candidates, &typed)))?
+            data(&format!("{}{CANDIDATES_ONLY}", matching(&candidates, &typed)))?;
         }
         (Place::Cluster(lead), Some(cli)) => {
             // A parent that cannot be asked is no reason to disturb the line being typed.
@@ -100,7 +100,11 @@ fn place(name: Name, before: &[OsString], typed: &str, verb: Option<&str>, visit
         inner.find_subcommand(word)
     });
     let here = deeper.or(inner).unwrap_or(&command);
-    let flags = || here.get_arguments().chain(command.get_arguments()).filter(|arg| !arg.is_hide_set());
+    let outer = inner.is_some().then_some(&command);
+    let flags = || {
+        let all = here.get_arguments().chain(outer.into_iter().flat_map(clap::Command::get_arguments));
+        all.filter(|arg| !arg.is_hide_set())
+    };
     if typed.starts_with("--cluster-id=") {
         return Place::Cluster("--cluster-id=");
     }

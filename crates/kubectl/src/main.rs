@@ -20,8 +20,6 @@ mod version;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::error::ErrorKind;
-
 use crate::{
     args::{
         Cli, Command, Name, TokenCommand,
@@ -92,7 +90,7 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
             token::create(connection, &wanted).await?;
         }
         Some(Command::Token(TokenCommand::List { no_headers })) => {
-            token::list(connection, !no_headers).await?
+            token::list(connection, !no_headers).await?;
         }
         Some(Command::Token(TokenCommand::Delete { tokens })) => token::delete(connection, &tokens).await?,
         Some(Command::Kubeconfig { cluster, merge }) => {
@@ -106,13 +104,7 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
                 .because("no command is given")
                 .next(format!("for example: kubectl {} --cluster-id CLUSTER get pods -A", name.word())));
         }
-        None => {
-            args::command(name).error(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, help(name)).exit()
-        }
+        None => output::data(&args::command(name).render_help().to_string())?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn help(name: Name) -> String {
-    args::command(name).render_long_help().to_string()
 }

@@ -22,7 +22,10 @@ pub(crate) fn say(text: &str) {
 
 /// A value as YAML.
 pub(crate) fn yaml(value: &serde_json::Value) -> Result<String, Failure> {
-    serde_saphyr::to_string(value).map_err(|error| Failure::new("cannot print YAML").because(error))
+    // One line per string, however long, as kubectl prints and everybody greps it.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(value, options)
+        .map_err(|error| Failure::new("cannot print YAML").because(error))
 }
 
 /// Columns as kubectl prints them: aligned, three spaces apart, `-` for what is unknown.

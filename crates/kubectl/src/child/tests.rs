@@ -73,7 +73,7 @@ async fn an_exec_plug_in_is_run_once_while_its_answer_holds_and_again_after_it()
 
 #[tokio::test]
 async fn a_failing_plug_in_is_named_and_its_output_is_not_repeated() {
-    let user = r#"{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ['-c', 'echo secret'], interactiveMode: Never}}"#;
+    let user = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ['-c', 'echo secret'], interactiveMode: Never}}";
     let text = child(user).unwrap().headers().await.unwrap_err().to_string();
     assert!(text.contains("\"sh\"") && !text.contains("secret"), "{text}");
 }

@@ -34,10 +34,9 @@ pub(crate) fn show(
         }
         Output::Json => format!("{:#}\n", list()),
         Output::Yaml => yaml(&list())?,
-        Output::Name => clusters
-            .iter()
-            .map(|cluster| format!("managedcluster.clusters.clusternet.io/{}\n", cluster.name_any()))
-            .collect(),
+        Output::Name => clusters.iter().fold(String::new(), |names, cluster| {
+            names + "managedcluster.clusters.clusternet.io/" + &cluster.name_any() + "\n"
+        }),
     })
 }
 

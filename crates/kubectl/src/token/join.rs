@@ -89,7 +89,7 @@ mod tests {
     fn an_address_cannot_break_out_of_the_commands() {
         let odd = "https://p/'\nEOF\nrm -rf /";
         assert_eq!(applied(&join(odd, "t"))[1]["stringData"]["parentURL"], odd);
-        assert!(come_back("t", Some("'; x")).contains(r#"'\''; x"#));
+        assert!(come_back("t", Some("'; x")).contains(r"'\''; x"));
     }
 
     #[test]

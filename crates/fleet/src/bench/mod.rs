@@ -1,9 +1,14 @@
 //! Benchmarks: each figure with its reference from the same run, and whether it keeps its budget.
 
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
 use crate::fleet::Fleet;
+
+mod bulk;
+mod footprint;
+mod generator;
+mod small;
 
 /// One figure.
 #[derive(Debug, Clone, Serialize)]
@@ -120,12 +125,18 @@ pub struct Bench {
     /// Its name.
     pub name: &'static str,
     /// Takes its figures.
-    pub run: for<'a> fn(&'a Fleet) -> BoxFuture<'a, anyhow::Result<Vec<Figure>>>,
+    pub run: for<'a> fn(&'a Fleet) -> LocalBoxFuture<'a, anyhow::Result<Vec<Figure>>>,
 }
 
 /// Every benchmark, in the order they run.
 pub fn all() -> Vec<Bench> {
-    vec![]
+    vec![
+        Bench { name: "tunnel", run: |fleet| Box::pin(small::run(fleet)) },
+        Bench { name: "bulk", run: |fleet| Box::pin(bulk::run(fleet)) },
+        Bench { name: "agent", run: |fleet| Box::pin(footprint::agent(fleet)) },
+        Bench { name: "hub", run: |fleet| Box::pin(footprint::hub(fleet)) },
+        Bench { name: "parent", run: |fleet| Box::pin(footprint::parent_writes(fleet)) },
+    ]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! What is shipped is what runs: every program has a kubeconfig of the ServiceAccount that `deploy/` gives it. Only the
 //! Deployments are left out, and the hub's Service leads to the process.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, bail};
 use kube::{
@@ -95,11 +95,29 @@ impl Fleet {
     /// Builds hub, agent and plug-in, and copies them into the fleet, where no later build disturbs them.
     pub async fn build(&self, profile: &str) -> anyhow::Result<()> {
         let step = self.progress().begin(format_args!("built hub, agent and kubectl plug-in ({profile})"));
-        let programs =
-            cargo_build(&["--profile", profile, "-p", "hub", "-p", "agent", "-p", "kubectl", "--bins"]).await?;
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .current_dir(paths::workspace())
+            .args(["build", "--profile", profile, "-p", "hub", "-p", "agent", "-p", "kubectl", "--bins"])
+            .args(["--message-format", "json-render-diagnostics"])
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .context("cannot run cargo")?;
+        if !output.status.success() {
+            bail!("the build failed");
+        }
+        let mut programs = Vec::new();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            if let Some(executable) = message.get("executable").and_then(serde_json::Value::as_str) {
+                programs.push(executable.to_owned());
+            }
+        }
         std::fs::create_dir_all(self.bin())?;
         for program in &programs {
-            let source = program;
+            let source = Path::new(program);
             let name = source.file_name().context("a program without a name")?;
             let target = self.bin().join(name);
             // A running program cannot be overwritten, but its directory entry can.
@@ -333,28 +351,4 @@ async fn managed_clusters(client: &kube::Client) -> anyhow::Result<Vec<(Register
 /// Where a child's API server is visited: its path under the parent.
 pub fn visit_path(id: &str) -> String {
     format!("/apis/proxies.clusternet.io/v1alpha1/sockets/{id}/proxy/direct")
-}
-
-/// Builds with cargo; the paths of the programs.
-pub(crate) async fn cargo_build(args: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .current_dir(paths::workspace())
-        .arg("build")
-        .args(args)
-        .args(["--message-format", "json-render-diagnostics"])
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("the build failed");
-    }
-    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    let executables = messages.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message.get("executable")?.as_str().map(PathBuf::from)
-    });
-    Ok(executables.collect())
 }

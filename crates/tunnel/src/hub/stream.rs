@@ -131,8 +131,10 @@ impl http_body::Body for ResponseBody {
                     self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                // The agent has no more to say; an upload it did not want to the end is no failure.
-                Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) && error.is_reset() => {
+                // The agent has said everything; an upload it did not want to the end is no failure (RFC 9113, 8.1).
+                Some(Err(error))
+                    if error.reason() == Some(Reason::NO_ERROR) && self.length.unwrap_or(0) == 0 =>
+                {
                     return Poll::Ready(None);
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),

@@ -86,6 +86,11 @@ impl Child {
                 let text = format!("{} {}", request.method(), request.uri().path_and_query().unwrap());
                 Response::new(crate::full(text))
             }
+            "/broken" => {
+                let frames =
+                    [Ok(Frame::data(Bytes::from_static(b"half"))), Err(crate::BoxError::from("no more"))];
+                Response::new(Body::new(StreamBody::new(futures_util::stream::iter(frames))))
+            }
             "/headers" => {
                 let names: Vec<&str> = request.headers().keys().map(http::HeaderName::as_str).collect();
                 Response::new(crate::full(names.join(" ")))
@@ -135,6 +140,14 @@ impl Child {
                 });
                 let response = Response::builder().status(101).header("Connection", "Upgrade");
                 response.header("Upgrade", protocol).body(crate::empty()).unwrap()
+            }
+            "/exec/burst" => {
+                let upgrade = hyper::upgrade::on(&mut request);
+                self.tasks.spawn("burst behind an upgrade", async move {
+                    let mut io = TokioIo::new(upgrade.await.unwrap());
+                    io.write_all(&vec![5; 1_000_000]).await.unwrap();
+                });
+                Response::builder().status(101).header("Upgrade", "SPDY/3.1").body(crate::empty()).unwrap()
             }
             "/exec/forbidden" => {
                 Response::builder().status(403).body(crate::full("pods \"p\" is forbidden")).unwrap()

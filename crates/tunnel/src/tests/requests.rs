@@ -2,7 +2,8 @@
 
 use super::{Pair, endless, get, hello, post, soon, text, until};
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use sha2::{Digest as _, Sha256};
 
 #[tokio::test]
@@ -154,6 +155,30 @@ async fn headers_of_one_connection_do_not_pass() {
     }
     let answer = soon(tunnel.request(request)).await.unwrap();
     assert_eq!(soon(text(answer.into_body())).await, "x-end");
+}
+
+/// Whether a request and its answer both came through whole.
+async fn whole(tunnel: &crate::hub::Tunnel, request: http::Request<crate::Body>) -> bool {
+    let Ok(answer) = soon(tunnel.request(request)).await else { return false };
+    soon(answer.into_body().collect()).await.is_ok()
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_in_the_child_is_never_taken_for_a_whole_one() {
+    let pair = Pair::new();
+    let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;
+    assert!(!whole(&tunnel, get("/broken")).await);
+    assert!(whole(&tunnel, post("/echo", crate::full("alive"))).await);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_is_never_taken_for_a_whole_one() {
+    let pair = Pair::new();
+    let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;
+    let frames = [Ok(Frame::data(Bytes::from_static(b"half"))), Err(crate::BoxError::from("cut"))];
+    let body = crate::Body::new(StreamBody::new(futures_util::stream::iter(frames)));
+    assert!(!whole(&tunnel, post("/echo", body)).await);
+    assert!(whole(&tunnel, post("/echo", crate::full("alive"))).await);
 }
 
 #[tokio::test]

@@ -40,6 +40,27 @@ async fn an_upgrade_carries_bytes_both_ways_until_one_side_ends_it() {
 }
 
 #[tokio::test]
+async fn what_a_child_said_before_it_hung_up_arrives_however_late_it_is_read() {
+    let pair = Pair::new();
+    let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;
+    let Upgrade::Switched { mut io, .. } = soon(tunnel.upgrade(exec("/exec/burst"))).await.unwrap() else {
+        panic!("the upgrade was refused");
+    };
+    let mut got = Vec::new();
+    let mut piece = vec![0; 10_000];
+    loop {
+        // Other requests in between: the reader is slow.
+        let answer = soon(tunnel.request(get("/describe"))).await.unwrap();
+        soon(text(answer.into_body())).await;
+        match soon(io.read(&mut piece)).await.unwrap() {
+            0 => break,
+            n => got.extend_from_slice(&piece[..n]),
+        }
+    }
+    assert_eq!(got.len(), 1_000_000);
+}
+
+#[tokio::test]
 async fn dropping_an_upgrade_ends_it_in_the_child() {
     let pair = Pair::new();
     let (_agent, tunnel) = pair.join("c", &hello("a", 1)).await;

@@ -1,14 +1,13 @@
 //! Benchmarks: each figure with its reference from the same run, and whether it keeps its budget.
 
+mod loader;
+mod rest;
+mod tunnel;
+
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
 use crate::fleet::Fleet;
-
-mod bulk;
-mod footprint;
-mod generator;
-mod small;
 
 /// One figure.
 #[derive(Debug, Clone, Serialize)]
@@ -131,11 +130,10 @@ pub struct Bench {
 /// Every benchmark, in the order they run.
 pub fn all() -> Vec<Bench> {
     vec![
-        Bench { name: "tunnel", run: |fleet| Box::pin(small::run(fleet)) },
-        Bench { name: "bulk", run: |fleet| Box::pin(bulk::run(fleet)) },
-        Bench { name: "agent", run: |fleet| Box::pin(footprint::agent(fleet)) },
-        Bench { name: "hub", run: |fleet| Box::pin(footprint::hub(fleet)) },
-        Bench { name: "parent", run: |fleet| Box::pin(footprint::parent_writes(fleet)) },
+        Bench { name: "tunnel", run: |fleet| Box::pin(tunnel::small(fleet)) },
+        Bench { name: "bulk", run: |fleet| Box::pin(tunnel::bulk(fleet)) },
+        Bench { name: "writes", run: |fleet| Box::pin(rest::writes(fleet)) },
+        Bench { name: "idle", run: |fleet| Box::pin(rest::idle(fleet)) },
     ]
 }
 

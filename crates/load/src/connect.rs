@@ -1,0 +1,108 @@
+//! Connections to loopback, and to nothing else.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+/// Whom to ask, and as whom.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Target {
+    /// What to ask for.
+    #[arg(long)]
+    pub(crate) url: Url,
+    /// The server's CA (PEM).
+    #[arg(long)]
+    pub(crate) ca: Option<PathBuf>,
+    /// A client certificate (PEM).
+    #[arg(long, requires = "key")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long, requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
+    /// A header, `NAME: VALUE`; repeatable.
+    #[arg(long)]
+    pub(crate) header: Vec<String>,
+}
+
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// The address a name means, if it is a loopback address.
+pub(crate) async fn loopback(host: &str, port: u16) -> anyhow::Result<SocketAddr> {
+    let mut found = tokio::net::lookup_host((host, port)).await.with_context(|| format!("look {host} up"))?;
+    found
+        .find(|address| address.ip().is_loopback() && address.is_ipv4())
+        .with_context(|| format!("{host} is not on this machine: only loopback addresses are asked"))
+}
+
+impl Target {
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<Arc<ClientConfig>>> {
+        if self.url.scheme() != "https" {
+            return Ok(None);
+        }
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
+        let ca = self.ca.as_ref().context("--ca is needed for https")?;
+        let roots = runtime::tls::roots("--ca", &read(ca)?)?;
+        let identity = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => Some((
+                runtime::tls::certificates("--certificate", &read(certificate)?)?,
+                runtime::tls::private_key("--key", &read(key)?)?,
+            )),
+            _ => None,
+        };
+        Ok(Some(Arc::new(runtime::tls::client(roots, identity)?)))
+    }
+
+    pub(crate) async fn connect(&self, tls: Option<&Arc<ClientConfig>>) -> anyhow::Result<Box<dyn Io>> {
+        let host = self.url.host_str().context("the URL has no host")?;
+        let port = self.url.port_or_known_default().context("the URL has no port")?;
+        let tcp = TcpStream::connect(loopback(host, port).await?).await?;
+        tcp.set_nodelay(true)?;
+        let Some(tls) = tls else { return Ok(Box::new(tcp)) };
+        let name = ServerName::try_from(host.to_owned())?;
+        Ok(Box::new(TlsConnector::from(tls.clone()).connect(name, tcp).await?))
+    }
+
+    pub(crate) async fn sender(
+        &self,
+        tls: Option<&Arc<ClientConfig>>,
+        tasks: &runtime::Tasks,
+    ) -> anyhow::Result<http1::SendRequest<Empty<Bytes>>> {
+        let (sender, connection) = http1::handshake(TokioIo::new(self.connect(tls).await?)).await?;
+        tasks.spawn("connection", async move {
+            // The sender is told of an error.
+            let _ = connection.await;
+        });
+        Ok(sender)
+    }
+
+    pub(crate) fn request(&self) -> anyhow::Result<Request<Empty<Bytes>>> {
+        let path = match self.url.query() {
+            Some(query) => format!("{}?{query}", self.url.path()),
+            None => self.url.path().to_owned(),
+        };
+        let mut request = Request::get(path).body(Empty::new())?;
+        let host = self.url[url::Position::BeforeHost..url::Position::AfterPort].parse()?;
+        request.headers_mut().insert(header::HOST, host);
+        for line in &self.header {
+            let (name, value) =
+                line.split_once(':').with_context(|| format!("--header {line:?} has no colon"))?;
+            request
+                .headers_mut()
+                .insert(name.trim().parse::<HeaderName>()?, value.trim().parse::<HeaderValue>()?);
+        }
+        Ok(request)
+    }
+}

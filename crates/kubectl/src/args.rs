@@ -310,12 +310,17 @@ mod tests {
     fn help_starts_with_examples_and_uses_the_name_it_was_called_by() {
         let help = parse(Name::Clusternet, &words("--help")).unwrap_err().to_string();
         assert!(help.starts_with("Examples:"), "{help}");
-        assert!(help.contains("kubectl clusternet clusters") && !help.contains("kubectl clusterway"), "{help}");
+        assert!(
+            help.contains("kubectl clusternet clusters") && !help.contains("kubectl clusterway"),
+            "{help}"
+        );
     }
 
     #[test]
     fn connection_flags_stand_before_or_after_our_own_commands() {
-        for line in ["--context p clusters -o wide", "clusters -o wide --context p", "clusters --context=p -owide"] {
+        for line in
+            ["--context p clusters -o wide", "clusters -o wide --context p", "clusters --context=p -owide"]
+        {
             let cli = parse(Name::Clusterway, &words(line)).unwrap();
             assert_eq!(cli.connection.context.as_deref(), Some("p"), "{line}");
             assert!(matches!(cli.command, Some(Command::Clusters { output: Output::Wide, .. })), "{line}");

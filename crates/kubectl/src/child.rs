@@ -59,14 +59,19 @@ impl Child {
     /// What the flags say.
     pub(crate) fn load(flags: &ChildFlags) -> Result<Self, Failure> {
         let Some(path) = &flags.child_kubeconfig else {
-            return Ok(Self { source: Source::Nobody, impersonation: Impersonation::of(flags, None), namespace: None });
+            return Ok(Self {
+                source: Source::Nobody,
+                impersonation: Impersonation::of(flags, None),
+                namespace: None,
+            });
         };
         Self::choose(&read_file(path)?, path, flags)
     }
 
     fn choose(file: &Kubeconfig, path: &Path, flags: &ChildFlags) -> Result<Self, Failure> {
         let context = context(file, flags.child_context.as_deref())?;
-        let user = match (context.as_ref().and_then(|context| context.user.as_deref()), &file.auth_infos[..]) {
+        let user = match (context.as_ref().and_then(|context| context.user.as_deref()), &file.auth_infos[..])
+        {
             (Some(name), _) => find_user(file, name)?,
             // No current context, but no doubt either.
             (None, [only]) => only.auth_info.clone().unwrap_or_default(),
@@ -90,7 +95,8 @@ impl Child {
             Source::Fixed(credential) => Ok(Some(credential.clone())),
             Source::TokenFile(path) => {
                 let token = tokio::fs::read_to_string(path).await.map_err(|error| {
-                    Failure::new(format!("cannot read the child's token file {}", path.display())).because(error)
+                    Failure::new(format!("cannot read the child's token file {}", path.display()))
+                        .because(error)
                 })?;
                 Ok(Some(Credential::Token(token.trim().to_owned().into())))
             }
@@ -128,7 +134,9 @@ impl Source {
         )?;
         // An API server looks at the certificate first; so do we.
         match (certificate, key) {
-            (Some(certificate), Some(key)) => return Ok(Self::Fixed(Credential::Certificate { certificate, key })),
+            (Some(certificate), Some(key)) => {
+                return Ok(Self::Fixed(Credential::Certificate { certificate, key }));
+            }
             (None, None) => {}
             _ => {
                 return Err(Failure::new("the child kubeconfig has half a client certificate")
@@ -150,9 +158,12 @@ impl Source {
                 .next("use a token or a client certificate"));
         }
         if let Some(provider) = &user.auth_provider {
-            return Err(Failure::new(format!("the child kubeconfig uses the auth provider {:?}", provider.name))
-                .because("auth providers were removed from kubectl in v1.26")
-                .next("use an exec plug-in, a token or a client certificate"));
+            return Err(Failure::new(format!(
+                "the child kubeconfig uses the auth provider {:?}",
+                provider.name
+            ))
+            .because("auth providers were removed from kubectl in v1.26")
+            .next("use an exec plug-in, a token or a client certificate"));
         }
         Err(Failure::new(format!("the child kubeconfig {} holds no credential", path.display()))
             .next("leave --child-kubeconfig out to visit anonymously"))
@@ -204,7 +215,8 @@ impl Credential {
             }
         };
         let mut value = HeaderValue::from_str(&text).map_err(|_| {
-            Failure::new("the child's token is not usable").because("it holds characters no HTTP header can carry")
+            Failure::new("the child's token is not usable")
+                .because("it holds characters no HTTP header can carry")
         })?;
         value.set_sensitive(true);
         Ok(value)
@@ -216,14 +228,18 @@ pub(crate) fn encode(pem: &SecretString) -> String {
     STANDARD.encode(pem.expose_secret())
 }
 
-fn inline_or_file(data: Option<&str>, file: Option<&str>, what: &str) -> Result<Option<SecretString>, Failure> {
+fn inline_or_file(
+    data: Option<&str>,
+    file: Option<&str>,
+    what: &str,
+) -> Result<Option<SecretString>, Failure> {
     let bytes = match (data.filter(|data| !data.is_empty()), file) {
         (Some(data), _) => STANDARD.decode(data.trim()).map_err(|_| {
-            Failure::new(format!("the {what} in the child kubeconfig is not usable")).because("it is not base64")
+            Failure::new(format!("the {what} in the child kubeconfig is not usable"))
+                .because("it is not base64")
         })?,
-        (None, Some(path)) => std::fs::read(path).map_err(|error| {
-            Failure::new(format!("cannot read the child's {what} {path}")).because(error)
-        })?,
+        (None, Some(path)) => std::fs::read(path)
+            .map_err(|error| Failure::new(format!("cannot read the child's {what} {path}")).because(error))?,
         (None, None) => return Ok(None),
     };
     let text = String::from_utf8(bytes).map_err(|_| {

@@ -1,17 +1,36 @@
 //! The registered clusters: which there are, and which one a name means.
 
+mod show;
+
 use api::{clusters::ManagedCluster, names::labels};
-use kube::{
-    Api, Client, ResourceExt as _,
-    api::ListParams,
-};
+use jiff::Timestamp;
+use kube::{Api, Client, ResourceExt, api::ListParams};
 
 use crate::{
+    args::{Connection, Output},
     failure::Failure,
+    output::{data, say},
     parent::{Parent, suggest},
 };
 
 const PAGE: u32 = 500;
+
+/// `clusters`: prints them.
+pub(crate) async fn print(
+    connection: &Connection,
+    output: Output,
+    selector: Option<&str>,
+    headers: bool,
+) -> Result<(), Failure> {
+    let client = Parent::load(connection)?.client().await?;
+    let params = selector.map_or_else(ListParams::default, |selector| ListParams::default().labels(selector));
+    let found = list(&client, connection.namespace.as_deref(), &params).await?;
+    if found.is_empty() && matches!(output, Output::Table | Output::Wide) {
+        say("No clusters found. kubectl clusterway token create prints how to register one.");
+        return Ok(());
+    }
+    data(&show::show(found, output, headers, Timestamp::now())?)
+}
 
 /// The id of the cluster that `wanted` means: an id, or the name of a ManagedCluster.
 pub(crate) async fn resolve(parent: &Parent, wanted: &str) -> Result<String, Failure> {
@@ -20,7 +39,8 @@ pub(crate) async fn resolve(parent: &Parent, wanted: &str) -> Result<String, Fai
         return Ok(wanted.to_ascii_lowercase());
     }
     let client = parent.client().await?;
-    let named = list(&client, None, &ListParams::default().fields(&format!("metadata.name={wanted}"))).await?;
+    let named =
+        list(&client, None, &ListParams::default().fields(&format!("metadata.name={wanted}"))).await?;
     if !named.is_empty() {
         return choose(wanted, &named);
     }
@@ -32,17 +52,22 @@ fn choose(wanted: &str, clusters: &[ManagedCluster]) -> Result<String, Failure> 
     match exact[..] {
         [one] => Ok(one.spec.cluster_id.clone()),
         [] => {
-            let names: Vec<String> = clusters.iter().map(kube::ResourceExt::name_any).collect();
+            let names: Vec<String> = clusters.iter().map(ResourceExt::name_any).collect();
             Err(Failure::new(format!("no cluster is called {wanted:?}")).next(
-                suggest(wanted, names.iter().map(String::as_str))
-                    .unwrap_or_else(|| String::from("kubectl clusterway clusters lists the clusters of this parent")),
+                suggest(wanted, names.iter().map(String::as_str)).unwrap_or_else(|| {
+                    String::from("kubectl clusterway clusters lists the clusters of this parent")
+                }),
             ))
         }
         _ => {
             let ids: Vec<String> = exact
                 .iter()
                 .map(|cluster| {
-                    format!("{} (namespace {})", cluster.spec.cluster_id, cluster.namespace().unwrap_or_default())
+                    format!(
+                        "{} (namespace {})",
+                        cluster.spec.cluster_id,
+                        cluster.namespace().unwrap_or_default()
+                    )
                 })
                 .collect();
             Err(Failure::new(format!("several clusters are called {wanted:?}"))
@@ -79,7 +104,10 @@ pub(crate) async fn list(
     let mut params = params.clone().limit(PAGE);
     let mut found = Vec::new();
     loop {
-        let page = api.list(&params).await.map_err(|error| Failure::parent("list the clusters of the parent", &error))?;
+        let page = api
+            .list(&params)
+            .await
+            .map_err(|error| Failure::parent("list the clusters of the parent", &error))?;
         found.extend(page.items);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params.continue_token = Some(token),
@@ -87,3 +115,6 @@ pub(crate) async fn list(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

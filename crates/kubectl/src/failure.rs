@@ -47,9 +47,9 @@ impl Failure {
                     _ => failure,
                 }
             }
-            other => failure
-                .because(chain(other))
-                .next("kubectl cluster-info shows whether the parent can be reached with the same kubeconfig"),
+            other => failure.because(chain(other)).next(
+                "kubectl cluster-info shows whether the parent can be reached with the same kubeconfig",
+            ),
         }
     }
 }

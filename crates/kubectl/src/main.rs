@@ -8,12 +8,19 @@
 mod args;
 mod child;
 mod clusters;
+mod completion;
 mod failure;
+mod kubeconfig;
+mod output;
 mod parent;
 mod passthrough;
 mod relay;
+mod token;
+mod version;
 
 use std::{ffi::OsString, process::ExitCode};
+
+use clap::error::ErrorKind;
 
 use crate::{
     args::{
@@ -23,19 +30,25 @@ use crate::{
     failure::Failure,
 };
 
+/// How kubectl calls a plug-in to complete a command line of its.
+const COMPLETER: &str = "kubectl_complete-";
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     runtime::tls::install_crypto_provider();
     let mut line = std::env::args_os();
-    let name = Name::of(&line.next().unwrap_or_default().to_string_lossy());
+    let program = line.next().unwrap_or_default().to_string_lossy().into_owned();
     let line: Vec<OsString> = line.collect();
-    match run(name, &line).await {
-        Ok(code) => code,
-        Err(failure) => {
-            eprintln!("{failure}");
-            ExitCode::FAILURE
-        }
-    }
+    let name = Name::of(&program);
+    let outcome = if program.rsplit('/').next().is_some_and(|file| file.starts_with(COMPLETER)) {
+        completion::answer(name, &line).await
+    } else {
+        run(name, &line).await
+    };
+    outcome.unwrap_or_else(|failure| {
+        output::say(&failure.to_string());
+        ExitCode::FAILURE
+    })
 }
 
 async fn run(name: Name, line: &[OsString]) -> Result<ExitCode, Failure> {
@@ -62,5 +75,44 @@ fn read(name: Name, words: &[OsString]) -> Cli {
 }
 
 async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
+    let connection = &cli.connection;
+    match cli.command {
+        Some(Command::Clusters { output, selector, no_headers }) => {
+            clusters::print(connection, output, selector.as_deref(), !no_headers).await?;
+        }
+        Some(Command::Token(TokenCommand::Create {
+            ttl,
+            description,
+            cluster,
+            print_join_command,
+            parent_url,
+        })) => {
+            let wanted =
+                token::Wanted { ttl, description, cluster, join_command: print_join_command, parent_url };
+            token::create(connection, &wanted).await?;
+        }
+        Some(Command::Token(TokenCommand::List { no_headers })) => {
+            token::list(connection, !no_headers).await?
+        }
+        Some(Command::Token(TokenCommand::Delete { tokens })) => token::delete(connection, &tokens).await?,
+        Some(Command::Kubeconfig { cluster, merge }) => {
+            kubeconfig::print(connection, &cli.child, &cluster, merge).await?;
+        }
+        Some(Command::Completion { shell }) => output::data(&completion::script(shell, name))?,
+        Some(Command::Version) => output::data(&format!("{:#}\n", version::version()))?,
+        Some(Command::Complete { words }) => return completion::answer(name, &words).await,
+        None if cli.cluster_id.is_some() => {
+            return Err(Failure::new("what shall kubectl do in the cluster?")
+                .because("no command is given")
+                .next(format!("for example: kubectl {} --cluster-id CLUSTER get pods -A", name.word())));
+        }
+        None => {
+            args::command(name).error(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, help(name)).exit()
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn help(name: Name) -> String {
+    args::command(name).render_long_help().to_string()
 }

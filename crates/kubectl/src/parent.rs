@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashMap,
-    ffi::OsString,
+    ffi::OsStr,
     path::{Path, PathBuf},
 };
 
 use kube::{
     Client, Config,
-    config::{AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext},
+    config::{
+        AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext,
+    },
 };
 
 use crate::{
@@ -31,14 +33,15 @@ impl Parent {
     /// What kubeconfig and flags say.
     pub(crate) fn load(flags: &Connection) -> Result<Self, Failure> {
         let file = read(flags.kubeconfig.as_deref())?;
-        Self::choose(file, flags, in_cluster())
+        Self::choose(&file, flags, in_cluster())
     }
 
-    fn choose(file: Kubeconfig, flags: &Connection, in_cluster: Option<Self>) -> Result<Self, Failure> {
-        let context = context(&file, flags.context.as_deref())?;
-        let cluster_name = flags.cluster.as_deref().or(context.as_ref().map(|context| context.cluster.as_str()));
+    fn choose(file: &Kubeconfig, flags: &Connection, in_cluster: Option<Self>) -> Result<Self, Failure> {
+        let context = context(file, flags.context.as_deref())?;
+        let cluster_name =
+            flags.cluster.as_deref().or_else(|| context.as_ref().map(|context| context.cluster.as_str()));
         let user_name =
-            flags.user.as_deref().or(context.as_ref().and_then(|context| context.user.as_deref()));
+            flags.user.as_deref().or_else(|| context.as_ref().and_then(|context| context.user.as_deref()));
         let mut chosen = match (cluster_name, flags.server.is_some(), in_cluster) {
             (None, false, Some(pod)) => pod,
             (None, false, None) => {
@@ -47,8 +50,8 @@ impl Parent {
                     .next("name it with --kubeconfig or $KUBECONFIG; kubectl config get-contexts shows the contexts"));
             }
             (name, ..) => Self {
-                cluster: name.map(|name| find_cluster(&file, name)).transpose()?.unwrap_or_default(),
-                user: user_name.map(|name| find_user(&file, name)).transpose()?.unwrap_or_default(),
+                cluster: name.map(|name| find_cluster(file, name)).transpose()?.unwrap_or_default(),
+                user: user_name.map(|name| find_user(file, name)).transpose()?.unwrap_or_default(),
             },
         };
         chosen.apply(flags)?;
@@ -130,8 +133,9 @@ impl Parent {
     /// A credential must not travel in clear; only `kubectl proxy` on this machine may be spoken to without TLS.
     fn require_verified_names(&self) -> Result<(), Failure> {
         let server = self.server()?;
-        let url = url::Url::parse(server)
-            .map_err(|error| Failure::new(format!("the parent's address {server:?} is not a URL")).because(error))?;
+        let url = url::Url::parse(server).map_err(|error| {
+            Failure::new(format!("the parent's address {server:?} is not a URL")).because(error)
+        })?;
         let local = match url.host() {
             Some(url::Host::Domain(name)) => name == "localhost",
             Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
@@ -178,12 +182,12 @@ impl Parent {
 }
 
 /// The kubeconfig files that count, in kubectl's order: a flag, `$KUBECONFIG`, `~/.kube/config`.
-pub(crate) fn files(flag: Option<&Path>, env: Option<OsString>, home: Option<PathBuf>) -> Vec<PathBuf> {
+pub(crate) fn files(flag: Option<&Path>, env: Option<&OsStr>, home: Option<PathBuf>) -> Vec<PathBuf> {
     if let Some(path) = flag {
         return vec![path.to_owned()];
     }
     let listed: Vec<PathBuf> = env
-        .iter()
+        .into_iter()
         .flat_map(|list| std::env::split_paths(list).collect::<Vec<_>>())
         .filter(|path| !path.as_os_str().is_empty())
         .collect();
@@ -192,7 +196,7 @@ pub(crate) fn files(flag: Option<&Path>, env: Option<OsString>, home: Option<Pat
 
 fn read(flag: Option<&Path>) -> Result<Kubeconfig, Failure> {
     let mut merged = Kubeconfig::default();
-    for path in files(flag, std::env::var_os("KUBECONFIG"), std::env::home_dir()) {
+    for path in files(flag, std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir()) {
         // As kubectl does: a file that is named must be there, others may be missing.
         if flag.is_none() && !path.try_exists().unwrap_or(true) {
             continue;
@@ -221,10 +225,10 @@ pub(crate) fn context(file: &Kubeconfig, wanted: Option<&str>) -> Result<Option<
     let Some(name) = wanted.or(current) else { return Ok(None) };
     let found = file.contexts.iter().find(|context| context.name == name);
     found.map(|context| context.context.clone()).ok_or_else(|| {
-        Failure::new(format!("the kubeconfig has no context {name:?}"))
-            .next(suggest(name, file.contexts.iter().map(|context| context.name.as_str())).unwrap_or_else(|| {
-                String::from("kubectl config get-contexts shows those it has")
-            }))
+        Failure::new(format!("the kubeconfig has no context {name:?}")).next(
+            suggest(name, file.contexts.iter().map(|context| context.name.as_str()))
+                .unwrap_or_else(|| String::from("kubectl config get-contexts shows those it has")),
+        )
     })
 }
 
@@ -332,7 +336,7 @@ users:
 ";
 
     fn choose(flags: &Connection) -> Result<Parent, Failure> {
-        Parent::choose(Kubeconfig::from_yaml(FILE).unwrap(), flags, None)
+        Parent::choose(&Kubeconfig::from_yaml(FILE).unwrap(), flags, None)
     }
 
     #[test]
@@ -340,7 +344,8 @@ users:
         assert_eq!(choose(&Connection::default()).unwrap().server().unwrap(), "https://one:6443");
         let flags = Connection { context: Some("two".into()), ..Connection::default() };
         assert_eq!(choose(&flags).unwrap().server().unwrap(), "https://two:6443");
-        let flags = Connection { cluster: Some("c2".into()), user: Some("u1".into()), ..Connection::default() };
+        let flags =
+            Connection { cluster: Some("c2".into()), user: Some("u1".into()), ..Connection::default() };
         let mixed = choose(&flags).unwrap();
         assert_eq!(mixed.server().unwrap(), "https://two:6443");
         assert_eq!(mixed.user.token.unwrap().expose_secret(), "t1");
@@ -380,8 +385,8 @@ users:
     fn kubeconfigs_are_looked_for_where_kubectl_looks() {
         let home = || Some(PathBuf::from("/home/me"));
         assert_eq!(files(None, None, home()), [PathBuf::from("/home/me/.kube/config")]);
-        assert_eq!(files(None, Some("".into()), home()), [PathBuf::from("/home/me/.kube/config")]);
-        assert_eq!(files(None, Some("a::b".into()), home()), [PathBuf::from("a"), PathBuf::from("b")]);
-        assert_eq!(files(Some(Path::new("c")), Some("a".into()), home()), [PathBuf::from("c")]);
+        assert_eq!(files(None, Some(OsStr::new("")), home()), [PathBuf::from("/home/me/.kube/config")]);
+        assert_eq!(files(None, Some(OsStr::new("a::b")), home()), [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(files(Some(Path::new("c")), Some(OsStr::new("a")), home()), [PathBuf::from("c")]);
     }
 }

@@ -33,9 +33,9 @@ pub(crate) async fn visit(cli: &Cli, wanted: &str, kubectl: &[OsString]) -> Resu
     let relay = Relay::open(&tasks, &parent.config().await?, &cluster, child).await?;
     let directory = private_directory()?;
     let kubeconfig = directory.path().join("kubeconfig");
-    relay.write_kubeconfig(&kubeconfig).map_err(|error| {
-        Failure::new(format!("cannot write {}", kubeconfig.display())).because(error)
-    })?;
+    relay
+        .write_kubeconfig(&kubeconfig)
+        .map_err(|error| Failure::new(format!("cannot write {}", kubeconfig.display())).because(error))?;
     let cache = cache(relay.is_at_usual_address(), directory.path(), &cluster);
     let mut command = Command::new(program());
     command.args(kubectl).env("KUBECONFIG", &kubeconfig).env("KUBECACHEDIR", cache);
@@ -78,8 +78,8 @@ fn cache(keep: bool, directory: &Path, cluster: &str) -> PathBuf {
 
 async fn run(mut command: Command) -> Result<ExitStatus, Failure> {
     // Before the start, so that no signal ends us and leaves kubectl and the temporary directory behind.
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::new("cannot listen for signals").because(error))?;
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::new("cannot listen for signals").because(error))?;
     let mut process = command.spawn().map_err(|error| {
         Failure::new(format!("cannot run {}", command.as_std().get_program().display()))
             .because(error)

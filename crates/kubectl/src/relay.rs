@@ -47,7 +47,12 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Opens the door to one cluster.
-    pub(crate) async fn open(tasks: &Tasks, parent: &Config, cluster: &str, child: Child) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        tasks: &Tasks,
+        parent: &Config,
+        cluster: &str,
+        child: Child,
+    ) -> Result<Self, Failure> {
         let failed = |why: String| Failure::new("cannot listen on this machine's loopback").because(why);
         let (listener, usual) = bind(usual_port(&parent.cluster_url.to_string(), cluster))
             .await

@@ -1,6 +1,5 @@
 //! End-to-end tests on a fleet: scenarios as data, and tests in Rust.
 
-pub mod rights;
 pub mod runner;
 pub mod scenario;
 pub mod tests;

@@ -58,10 +58,47 @@ const KUBECTL_VALUES: &[&str] = &[
 
 /// kubectl's verbs, to tell a forgotten `--cluster-id` from a mistyped command of ours.
 pub(crate) const KUBECTL_VERBS: &[&str] = &[
-    "annotate", "api-resources", "api-versions", "apply", "attach", "auth", "autoscale", "certificate", "cluster-info",
-    "config", "cordon", "cp", "create", "debug", "delete", "describe", "diff", "drain", "edit", "events", "exec",
-    "explain", "expose", "get", "kustomize", "label", "logs", "options", "patch", "plugin", "port-forward", "proxy",
-    "replace", "rollout", "run", "scale", "set", "taint", "top", "uncordon", "wait",
+    "annotate",
+    "api-resources",
+    "api-versions",
+    "apply",
+    "attach",
+    "auth",
+    "autoscale",
+    "certificate",
+    "cluster-info",
+    "config",
+    "cordon",
+    "cp",
+    "create",
+    "debug",
+    "delete",
+    "describe",
+    "diff",
+    "drain",
+    "edit",
+    "events",
+    "exec",
+    "explain",
+    "expose",
+    "get",
+    "kustomize",
+    "label",
+    "logs",
+    "options",
+    "patch",
+    "plugin",
+    "port-forward",
+    "proxy",
+    "replace",
+    "rollout",
+    "run",
+    "scale",
+    "set",
+    "taint",
+    "top",
+    "uncordon",
+    "wait",
 ];
 
 /// What a command line asks for.
@@ -195,7 +232,12 @@ mod tests {
         let text = "--cluster-id X delete ns a --kubeconfig P --context=c -s https://p --server https://p --token t --user u";
         let Call::Visit { ours, kubectl } = split(&line(text)) else { panic!() };
         assert_eq!(kubectl, line("delete ns a"));
-        assert_eq!(ours, line("--cluster-id X --kubeconfig P --context=c -s https://p --server https://p --token t --user u"));
+        assert_eq!(
+            ours,
+            line(
+                "--cluster-id X --kubeconfig P --context=c -s https://p --server https://p --token t --user u"
+            )
+        );
     }
 
     #[test]
@@ -208,7 +250,10 @@ mod tests {
 
     #[test]
     fn a_cluster_named_only_after_two_dashes_is_none() {
-        assert_eq!(split(&line("exec p -- a --cluster-id X")), Call::NoCluster { verb: String::from("exec") });
+        assert_eq!(
+            split(&line("exec p -- a --cluster-id X")),
+            Call::NoCluster { verb: String::from("exec") }
+        );
     }
 
     #[test]
@@ -228,7 +273,9 @@ mod tests {
 
     #[test]
     fn impersonation_acts_in_the_parent_before_the_verb_and_in_the_child_after_it() {
-        let Call::Visit { ours, kubectl } = split(&line("--as a --cluster-id X get pods --as b --as-group=g")) else {
+        let Call::Visit { ours, kubectl } =
+            split(&line("--as a --cluster-id X get pods --as b --as-group=g"))
+        else {
             panic!()
         };
         assert_eq!(ours, line("--as a --cluster-id X"));
@@ -237,7 +284,16 @@ mod tests {
 
     #[test]
     fn our_commands_are_ours_and_shared_ones_are_kubectls_inside_a_cluster() {
-        for text in ["clusters -o json", "token create", "version", "completion bash", "--help", "", "cluster", "frob"] {
+        for text in [
+            "clusters -o json",
+            "token create",
+            "version",
+            "completion bash",
+            "--help",
+            "",
+            "cluster",
+            "frob",
+        ] {
             assert_eq!(split(&line(text)), Call::Ours(line(text)), "{text}");
         }
         let Call::Visit { kubectl, .. } = split(&line("--cluster-id X version")) else { panic!() };

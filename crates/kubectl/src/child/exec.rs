@@ -73,13 +73,20 @@ impl Exec {
         let mut command = Command::new(&self.command);
         command
             .args(self.config.args.iter().flatten())
-            .envs(self.config.env.iter().flatten().filter_map(|pair| Some((pair.get("name")?, pair.get("value")?))))
+            .envs(
+                self.config
+                    .env
+                    .iter()
+                    .flatten()
+                    .filter_map(|pair| Some((pair.get("name")?, pair.get("value")?))),
+            )
             .env("KUBERNETES_EXEC_INFO", request.to_string())
             .stdin(if interactive { Stdio::inherit() } else { Stdio::null() })
             .stderr(Stdio::inherit())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        let failed = || Failure::new(format!("the exec plug-in {:?} of the child kubeconfig failed", self.command));
+        let failed =
+            || Failure::new(format!("the exec plug-in {:?} of the child kubeconfig failed", self.command));
         let output = command.output().await.map_err(|error| {
             let failure = failed().because(error);
             match &self.config.install_hint {
@@ -96,10 +103,12 @@ impl Exec {
         let status = answer.status.ok_or_else(|| failed().because("its answer has no status"))?;
         let end = status.expiration_timestamp;
         match status {
-            AnswerStatus { client_certificate_data: Some(certificate), client_key_data: Some(key), .. } => {
-                Ok((Credential::Certificate { certificate: certificate.into(), key: key.into() }, end))
+            AnswerStatus {
+                client_certificate_data: Some(certificate), client_key_data: Some(key), ..
+            } => Ok((Credential::Certificate { certificate: certificate.into(), key: key.into() }, end)),
+            AnswerStatus { token: Some(token), .. } if !token.is_empty() => {
+                Ok((Credential::Token(token.into()), end))
             }
-            AnswerStatus { token: Some(token), .. } if !token.is_empty() => Ok((Credential::Token(token.into()), end)),
             _ => Err(failed().because("its answer holds neither a token nor a client certificate")),
         }
     }

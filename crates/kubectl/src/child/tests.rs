@@ -5,7 +5,11 @@ fn child(user: &str) -> Result<Child, Failure> {
         "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: x, user: u, \
          namespace: ns}}}}], users: [{{name: u, user: {user}}}]}}"
     );
-    Child::choose(&Kubeconfig::from_yaml(&file).unwrap(), Path::new("child.kubeconfig"), &ChildFlags::default())
+    Child::choose(
+        &Kubeconfig::from_yaml(&file).unwrap(),
+        Path::new("child.kubeconfig"),
+        &ChildFlags::default(),
+    )
 }
 
 async fn header(child: &Child) -> String {
@@ -96,7 +100,11 @@ async fn impersonation_comes_from_flags_or_else_from_the_child_kubeconfig() {
     assert_eq!(carried[headers::CHILD_IMPERSONATE_USER], "jane");
     assert_eq!(carried.get_all(headers::CHILD_IMPERSONATE_GROUP).iter().count(), 2);
 
-    let flags = ChildFlags { clusternet_as: Some("joe".into()), clusternet_as_uid: Some("7".into()), ..ChildFlags::default() };
+    let flags = ChildFlags {
+        clusternet_as: Some("joe".into()),
+        clusternet_as_uid: Some("7".into()),
+        ..ChildFlags::default()
+    };
     let carried = Child::load(&flags).unwrap().headers().await.unwrap();
     assert_eq!(carried[headers::CHILD_IMPERSONATE_USER], "joe");
     assert_eq!(carried[headers::CHILD_IMPERSONATE_UID], "7");

@@ -31,8 +31,9 @@ pub(super) struct Forward {
 impl Forward {
     /// Verifies the parent with its CA and adds the caller's credentials, both as the kubeconfig says.
     pub(super) fn new(config: &Config, cluster: &str, child: Child) -> Result<Self, Failure> {
-        let failed =
-            |error: kube::Error| Failure::new("cannot use the kubeconfig of the parent").because(chain(&error));
+        let failed = |error: kube::Error| {
+            Failure::new("cannot use the kubeconfig of the parent").because(chain(&error))
+        };
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -66,7 +67,11 @@ impl Forward {
         parts.headers = outward(&parts.headers, child)?;
         let answer = self.parent.clone().oneshot(Request::from_parts(parts, body)).await;
         answer.map_err(|error| {
-            Status::bad_gateway(format!("The parent {} cannot be reached: {}.", self.host(), chain(error.as_ref())))
+            Status::bad_gateway(format!(
+                "The parent {} cannot be reached: {}.",
+                self.host(),
+                chain(error.as_ref())
+            ))
         })
     }
 

@@ -127,7 +127,10 @@ mod tests {
             ("accept", "application/json"),
         ]);
         let sent = outward(&received, map(&[(headers::CHILD_AUTHORIZATION, "Bearer mine")])).unwrap();
-        assert_eq!(sent, map(&[("accept", "application/json"), (headers::CHILD_AUTHORIZATION, "Bearer mine")]));
+        assert_eq!(
+            sent,
+            map(&[("accept", "application/json"), (headers::CHILD_AUTHORIZATION, "Bearer mine")])
+        );
     }
 
     #[test]
@@ -151,8 +154,12 @@ mod tests {
 
     #[test]
     fn an_upgrade_is_asked_for_and_confirmed() {
-        let sent = outward(&map(&[("connection", "Upgrade"), ("upgrade", "SPDY/3.1")]), HeaderMap::new()).unwrap();
-        assert_eq!((&sent["connection"], &sent["upgrade"]), (&"Upgrade".parse().unwrap(), &"SPDY/3.1".parse().unwrap()));
+        let sent =
+            outward(&map(&[("connection", "Upgrade"), ("upgrade", "SPDY/3.1")]), HeaderMap::new()).unwrap();
+        assert_eq!(
+            (&sent["connection"], &sent["upgrade"]),
+            (&"Upgrade".parse().unwrap(), &"SPDY/3.1".parse().unwrap())
+        );
         let mut answer = map(&[("connection", "Upgrade"), ("upgrade", "SPDY/3.1"), ("x-stream", "v4")]);
         inward(&mut answer, true);
         assert_eq!(answer.len(), 3);

@@ -37,7 +37,9 @@ impl Guarded {
     async fn answer(&self, tasks: &Tasks, mut request: Request<Incoming>) -> Response<Body> {
         let given = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
         if !given.is_some_and(|given| same(given, &self.authorization)) {
-            return refuse(&Status::unauthorized("This address serves one run of kubectl, which knows its token."));
+            return refuse(&Status::unauthorized(
+                "This address serves one run of kubectl, which knows its token.",
+            ));
         }
         let kubectl = hyper::upgrade::on(&mut request);
         let mut response = match self.forward.send(request).await {
@@ -51,8 +53,13 @@ impl Guarded {
                 let Ok((kubectl, parent)) = tokio::try_join!(kubectl, parent) else { return };
                 let (mut kubectl, mut parent) = (TokioIo::new(kubectl), TokioIo::new(parent));
                 // How it ends is the business of the two ends.
-                let _ = tokio::io::copy_bidirectional_with_sizes(&mut kubectl, &mut parent, COPY_BUFFER, COPY_BUFFER)
-                    .await;
+                let _ = tokio::io::copy_bidirectional_with_sizes(
+                    &mut kubectl,
+                    &mut parent,
+                    COPY_BUFFER,
+                    COPY_BUFFER,
+                )
+                .await;
             });
         }
         inward(response.headers_mut(), switched);

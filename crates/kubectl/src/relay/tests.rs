@@ -13,7 +13,7 @@ use hyper::{
 use hyper_util::{client::legacy::Client, rt::TokioExecutor, rt::TokioIo};
 use kube::{
     client::ConfigExt as _,
-    config::{AuthInfo, Cluster, Kubeconfig, KubeConfigOptions},
+    config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -41,9 +41,9 @@ fn stream() -> (mpsc::Sender<&'static str>, Body) {
 }
 
 /// A parent that tells what it was asked.
-async fn answer(tasks: Tasks, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+fn answer(tasks: &Tasks, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path().rsplit('/').next().unwrap().to_owned();
-    Ok(match path.as_str() {
+    match path.as_str() {
         "echo" => Response::new(request.into_body().map_err(|error| panic!("{error}")).boxed_unsync()),
         "upgrade" => {
             let upgraded = hyper::upgrade::on(request);
@@ -74,7 +74,7 @@ async fn answer(tasks: Tasks, request: Request<Incoming>) -> Result<Response<Bod
             let seen = serde_json::json!({ "uri": request.uri().to_string(), "headers": headers });
             Response::builder().status(StatusCode::NOT_FOUND).body(body(seen.to_string())).unwrap()
         }
-    })
+    }
 }
 
 /// Serves `answer` over TLS and returns the parent's address and CA.
@@ -89,7 +89,9 @@ async fn parent(tasks: &Tasks) -> (String, String) {
             let (tls, inner) = (tls.clone(), group.clone());
             group.spawn("connection", async move {
                 let Ok(stream) = tls.accept(stream).await else { return };
-                let service = service_fn(move |request| answer(inner.clone(), request));
+                let service = service_fn(move |request| {
+                    std::future::ready(Ok::<_, Infallible>(answer(&inner, request)))
+                });
                 let server = hyper::server::conn::http1::Builder::new();
                 let _ = server.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
             });
@@ -130,11 +132,13 @@ impl Scene {
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Incoming> {
-        let config =
-            Config::from_custom_kubeconfig(self.kubeconfig.clone(), &KubeConfigOptions::default()).await.unwrap();
+        let config = Config::from_custom_kubeconfig(self.kubeconfig.clone(), &KubeConfigOptions::default())
+            .await
+            .unwrap();
         let connector = config.rustls_https_connector().unwrap();
         let (mut parts, body) = request.into_parts();
-        parts.uri = format!("{}{}", config.cluster_url.to_string().trim_end_matches('/'), parts.uri).parse().unwrap();
+        parts.uri =
+            format!("{}{}", config.cluster_url.to_string().trim_end_matches('/'), parts.uri).parse().unwrap();
         if !parts.headers.contains_key(header::AUTHORIZATION) {
             let secret = serde_json::to_value(&config.auth_info).unwrap();
             let bearer = format!("Bearer {}", secret["token"].as_str().unwrap());
@@ -183,7 +187,9 @@ async fn a_request_reaches_the_child_in_the_parent_with_both_identities_and_no_o
     assert_eq!(status, StatusCode::NOT_FOUND, "the parent's own answer comes back");
     assert_eq!(
         seen["uri"],
-        format!("/base/apis/proxies.clusternet.io/v1alpha1/sockets/{ID}/proxy/direct/api/v1/pods?limit=5&labelSelector=a%3Db")
+        format!(
+            "/base/apis/proxies.clusternet.io/v1alpha1/sockets/{ID}/proxy/direct/api/v1/pods?limit=5&labelSelector=a%3Db"
+        )
     );
     let mut headers: HashMap = serde_json::from_value(seen["headers"].clone()).unwrap();
     headers.remove("host");
@@ -202,7 +208,8 @@ type HashMap = std::collections::HashMap<String, Vec<String>>;
 #[tokio::test]
 async fn impersonation_by_kubectl_never_acts_in_the_parent() {
     let scene = Scene::set(ChildFlags::default(), None).await;
-    let (_, seen) = scene.get("/api", &[("impersonate-user", "jane"), ("impersonate-group", "system:masters")]).await;
+    let (_, seen) =
+        scene.get("/api", &[("impersonate-user", "jane"), ("impersonate-group", "system:masters")]).await;
     assert_eq!(seen["headers"]["impersonate-user"], serde_json::json!(["boss"]));
     assert_eq!(seen["headers"]["impersonate-group"], serde_json::Value::Null);
     assert_eq!(seen["headers"]["clusterway-child-impersonate-user"], serde_json::json!(["jane"]));

@@ -9,6 +9,7 @@ use crate::fleet::Fleet;
 mod registration;
 mod secrets;
 mod streams;
+mod tunnels;
 mod upgrades;
 
 /// A test by name.
@@ -43,5 +44,6 @@ pub fn all() -> Vec<Test> {
         streams::an_allowed_target_gets_path_and_query_as_they_were_sent within 120,
         streams::a_watch_stays_open_for_three_minutes within 240,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
+        tunnels::a_thousand_tunnels_leave_an_ordinary_service_account_undisturbed within 900,
     ]
 }

@@ -112,9 +112,17 @@ async fn forward(fleet: &Fleet, kubectl: &impl Fn(&[&str]) -> Command) -> anyhow
     for _ in 0..3 {
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: pod\r\n\r\n").await?;
-        let mut answer = String::new();
-        ended(async { Ok(tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await?) }).await?;
-        ensure!(answer.contains("hello from a pod in child1"), "{answer:?}");
+        // The play kubelet ends the connection only after we do.
+        let mut answers = BufReader::new(stream).lines();
+        let answered = ended(async {
+            while let Some(line) = answers.next_line().await? {
+                if line == "hello from a pod in child1" {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        });
+        ensure!(answered.await?, "the connection ended without the answer");
     }
     Ok(())
 }

@@ -42,6 +42,15 @@ impl Visitor {
     }
 }
 
+/// Small requests are answered within 2 s. One in twenty may take longer on a busy machine; if something blocked them,
+/// all of them would.
+fn quick(mut times: Vec<Duration>) -> anyhow::Result<()> {
+    times.sort();
+    let late = times.get(times.len() * 95 / 100).or(times.last()).copied().unwrap_or_default();
+    ensure!(late < Duration::from_secs(2), "small requests take {late:?}");
+    Ok(())
+}
+
 pub(super) async fn a_watch_brings_events_while_it_is_open(fleet: &Fleet) -> anyhow::Result<()> {
     let child = fleet.cluster("child1")?;
     let visitor = Visitor::new(fleet, &child).await?;
@@ -95,10 +104,11 @@ pub(super) async fn fifty_unread_streams_block_nobody(fleet: &Fleet) -> anyhow::
             ensure!(answer.status().is_success(), "{}", answer.status());
             unread.push(answer);
         }
+        let mut times = Vec::new();
         for _ in 0..20 {
-            let took = visitor.small().await?;
-            ensure!(took < Duration::from_secs(2), "a small request took {took:?} beside 50 unread streams");
+            times.push(visitor.small().await?);
         }
+        quick(times).context("beside 50 unread streams")?;
         Ok(())
     })
     .await
@@ -122,17 +132,17 @@ pub(super) async fn a_big_body_leaves_small_requests_alone(fleet: &Fleet) -> any
             Ok(())
         };
         let mut reader = std::pin::pin!(reader);
-        let mut slowest = Duration::ZERO;
+        let mut times = Vec::new();
         loop {
             tokio::select! {
                 done = &mut reader => {
                     done?;
                     break;
                 }
-                took = visitor.small() => slowest = slowest.max(took?),
+                took = visitor.small() => times.push(took?),
             }
         }
-        ensure!(slowest < Duration::from_secs(2), "a small request took {slowest:?} beside a big body");
+        quick(times).context("beside a big body")?;
         Ok(())
     })
     .await

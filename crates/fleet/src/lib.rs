@@ -34,3 +34,14 @@ pub use process::{Process, Spec};
 pub use progress::Progress;
 pub use state::free_port;
 pub use tools::Tools;
+
+/// Returns when somebody asks this command to end: Ctrl-C, or a supervisor's SIGTERM.
+pub async fn interrupted() {
+    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

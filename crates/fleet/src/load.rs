@@ -34,7 +34,7 @@ pub async fn load(fleet: &Fleet, cluster: &Cluster, pods: u32) -> anyhow::Result
     let began = Instant::now();
     let result = tokio::select! {
         result = create_all(fleet, cluster, pods) => result,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; run the same command to continue")),
+        () = crate::interrupted() => Err(anyhow::anyhow!("interrupted; run the same command to continue")),
     };
     // Whatever happened, the cluster gets its kubelet back.
     fleet.restart(&kubelet)?;

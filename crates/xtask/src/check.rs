@@ -34,8 +34,10 @@ pub(crate) async fn run(scope: Scope, options: &Options, progress: Progress) -> 
     }
     match scope {
         Scope::Unit => {}
-        Scope::All => end_to_end(None, options, &mut report, progress).await?,
-        Scope::EndToEnd(only) => end_to_end(only.as_deref(), options, &mut report, progress).await?,
+        Scope::All => Box::pin(end_to_end(None, options, &mut report, progress)).await?,
+        Scope::EndToEnd(only) => {
+            Box::pin(end_to_end(only.as_deref(), options, &mut report, progress)).await?
+        }
     }
     progress.line(format_args!("\n{} passed, {} failed", report.passed, report.failed));
     anyhow::ensure!(report.failed == 0, "not everything passed");
@@ -100,7 +102,7 @@ async fn end_to_end(
     }
     let result = tokio::select! {
         result = on_a_fleet(only, options, report, progress) => result,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        () = fleet::interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
     if options.keep {
         progress.note("the fleet stays up; the next run without --keep takes it down");

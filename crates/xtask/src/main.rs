@@ -138,7 +138,7 @@ async fn demo(profile: String, progress: Progress) -> anyhow::Result<()> {
     let options = fleet::install::Options { profile, ..fleet::install::Options::default() };
     tokio::select! {
         result = fleet::demo::run(&fleet, &options) => result,
-        _ = tokio::signal::ctrl_c() => {
+        () = fleet::interrupted() => {
             anyhow::bail!("interrupted; the fleet keeps running, `cargo xtask demo --teardown` ends it")
         }
     }
@@ -187,7 +187,7 @@ async fn up(children: u8, progress: Progress) -> anyhow::Result<Fleet> {
     let fresh = !Fleet::exists(fleet::DEFAULT);
     tokio::select! {
         result = Fleet::up(fleet::DEFAULT, children, progress) => return result,
-        _ = tokio::signal::ctrl_c() => {}
+        () = fleet::interrupted() => {}
     }
     if fresh {
         Fleet::down(fleet::DEFAULT, progress).await?;

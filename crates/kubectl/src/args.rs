@@ -192,7 +192,9 @@ pub(crate) enum Command {
     /// Print a kubeconfig with which plain kubectl visits a cluster.
     Kubeconfig {
         /// The cluster's id, or the name of its ManagedCluster.
-        cluster: String,
+        // Not named `cluster`: clap would take it for the global flag of that name.
+        #[arg(value_name = "CLUSTER")]
+        wanted: String,
         /// Write it into your own kubeconfig, as a context of its own, instead of printing it.
         #[arg(long)]
         merge: bool,
@@ -226,7 +228,7 @@ pub(crate) enum TokenCommand {
         description: String,
         /// A registered cluster whose agent was away so long that its credential has expired: prints how it comes back.
         #[arg(long = "for", value_name = "CLUSTER")]
-        cluster: Option<String>,
+        returning: Option<String>,
         /// Print the commands to run in the new cluster on stdout, instead of the bare token.
         #[arg(long)]
         print_join_command: bool,
@@ -324,6 +326,26 @@ mod tests {
             let cli = parse(Name::Clusterway, &words(line)).unwrap();
             assert_eq!(cli.connection.context.as_deref(), Some("p"), "{line}");
             assert!(matches!(cli.command, Some(Command::Clusters { output: Output::Wide, .. })), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_cluster_to_visit_is_not_mistaken_for_the_cluster_entry_of_the_parent() {
+        let cli = parse(Name::Clusterway, &words("kubeconfig edge-7")).unwrap();
+        assert_eq!(cli.connection.cluster, None);
+        assert!(matches!(cli.command, Some(Command::Kubeconfig { wanted, .. }) if wanted == "edge-7"));
+        let cli = parse(Name::Clusterway, &words("token create --for edge-7 --cluster p")).unwrap();
+        assert_eq!(cli.connection.cluster.as_deref(), Some("p"));
+    }
+
+    #[test]
+    fn no_two_arguments_share_an_id() {
+        let command = command(Name::Clusterway);
+        let outer: Vec<_> = command.get_arguments().map(|arg| arg.get_id().clone()).collect();
+        let inner =
+            command.get_subcommands().flat_map(|inner| std::iter::once(inner).chain(inner.get_subcommands()));
+        for arg in inner.flat_map(clap::Command::get_arguments) {
+            assert!(!outer.contains(arg.get_id()), "{}", arg.get_id());
         }
     }
 

@@ -139,9 +139,7 @@ fn is(flag: &Arg, word: &str) -> bool {
 
 fn value(flag: &Arg) -> Place {
     match flag.get_id().as_str() {
-        "cluster_id" => Place::Cluster(""),
-        // `token create --for`.
-        "cluster" if flag.get_long() == Some("for") => Place::Cluster(""),
+        "cluster_id" | "returning" => Place::Cluster(""),
         _ if flag.get_value_hint() == ValueHint::AnyPath
             || flag.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE")) =>
         {

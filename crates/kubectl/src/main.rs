@@ -81,20 +81,25 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Token(TokenCommand::Create {
             ttl,
             description,
-            cluster,
+            returning,
             print_join_command,
             parent_url,
         })) => {
-            let wanted =
-                token::Wanted { ttl, description, cluster, join_command: print_join_command, parent_url };
+            let wanted = token::Wanted {
+                ttl,
+                description,
+                cluster: returning,
+                join_command: print_join_command,
+                parent_url,
+            };
             token::create(connection, &wanted).await?;
         }
         Some(Command::Token(TokenCommand::List { no_headers })) => {
             token::list(connection, !no_headers).await?;
         }
         Some(Command::Token(TokenCommand::Delete { tokens })) => token::delete(connection, &tokens).await?,
-        Some(Command::Kubeconfig { cluster, merge }) => {
-            kubeconfig::print(connection, &cli.child, &cluster, merge).await?;
+        Some(Command::Kubeconfig { wanted, merge }) => {
+            kubeconfig::print(connection, &cli.child, &wanted, merge).await?;
         }
         Some(Command::Completion { shell }) => output::data(&completion::script(shell, name))?,
         Some(Command::Version) => output::data(&format!("{:#}\n", version::version()))?,

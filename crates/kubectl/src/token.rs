@@ -106,7 +106,9 @@ pub(crate) async fn create(connection: &Connection, wanted: &Wanted) -> Result<(
         Some(_) => join::come_back(&token.text(), wanted.parent_url.as_deref()),
         None => join::join(&server, &token.text()),
     };
-    if join::is_loopback(&server) {
+    // An agent that comes back knows the address, unless it is given a new one.
+    let tells_address = wanted.cluster.is_none() || wanted.parent_url.is_some();
+    if tells_address && join::is_loopback(&server) {
         say(&format!(
             "warning: {server} is an address of this machine; give the address at which the new cluster reaches the \
              parent with --parent-url"
@@ -119,11 +121,11 @@ pub(crate) async fn create(connection: &Connection, wanted: &Wanted) -> Result<(
         );
     }
     let until = end.map_or_else(|| String::from("for ever"), |end| format!("until {end}"));
+    let whose = wanted.cluster.as_deref().unwrap_or("the new cluster");
     if wanted.join_command {
-        say(&format!("# The token holds {until}. Run with a kubeconfig of the cluster that shall register:"));
+        say(&format!("The token holds {until}. Run with a kubeconfig of {whose}:"));
         return data(&commands);
     }
-    let whose = wanted.cluster.as_deref().unwrap_or("the new cluster");
     data(&format!("{}\n", token.text()))?;
     say(&format!("\nThe token holds {until}. Run with a kubeconfig of {whose}:\n\n{commands}"));
     Ok(())

@@ -36,7 +36,7 @@ pub(crate) async fn run(scope: Scope, options: &Options, progress: Progress) -> 
         Scope::Unit => {}
         Scope::All => Box::pin(end_to_end(None, options, &mut report, progress)).await?,
         Scope::EndToEnd(only) => {
-            Box::pin(end_to_end(only.as_deref(), options, &mut report, progress)).await?
+            Box::pin(end_to_end(only.as_deref(), options, &mut report, progress)).await?;
         }
     }
     progress.line(format_args!("\n{} passed, {} failed", report.passed, report.failed));

@@ -9,7 +9,7 @@ use super::{
     Budget, Figure,
     loader::{Loader, Served, median, number},
 };
-use crate::{cluster::Cluster, e2e::runner, fleet::Fleet, seed};
+use crate::{cluster::Cluster, e2e::runner, fleet::Fleet, paths, seed};
 
 /// Rounds per figure, direct and visit in turn: the machine's mood hits both.
 const ROUNDS: usize = 5;
@@ -158,7 +158,9 @@ struct Ways {
     child: Cluster,
     hub_port: u16,
     id: String,
-    token: String,
+    /// The child's credential, as the child and as the hub want it.
+    direct: String,
+    visitor: String,
     certificate: PathBuf,
     key: PathBuf,
 }
@@ -169,19 +171,21 @@ impl Ways {
         let (parent, child) = (fleet.parent()?, fleet.cluster("child1")?);
         let id = fleet.until_ready(&child, std::time::Duration::from_secs(60)).await?.id;
         let token = child.token_of(seed::NAMESPACE, "visitor").await?;
+        let direct = header(&child, "Authorization", &token)?;
+        let visitor = header(&child, "Clusterway-Child-Authorization", &token)?;
         // Somebody with the right to visit this child and no other, as people should have it.
         let pair = parent.authority()?.client("bench", &[&format!("visitors-{}", child.name)])?;
         let (certificate, key) = (fleet.directory().join("bench.crt"), fleet.directory().join("bench.key"));
         std::fs::write(&certificate, &pair.certificate)?;
         std::fs::write(&key, &pair.key)?;
-        Ok(Self { parent, child, hub_port: fleet.hub_port(), id, token, certificate, key })
+        Ok(Self { parent, child, hub_port: fleet.hub_port(), id, direct, visitor, certificate, key })
     }
 
     fn direct(&self, path: &str) -> Vec<String> {
         vec![
             format!("--url={}{path}", self.child.url()),
             format!("--ca={}", self.child.directory.join("pki/ca.crt").display()),
-            format!("--header=Authorization: Bearer {}", self.token),
+            self.direct.clone(),
         ]
     }
 
@@ -219,8 +223,8 @@ impl Ways {
         Ok(vec![
             format!("--url=https://localhost:{}{}", self.hub_port, self.socket(tail)),
             format!("--ca={}", authority.display()),
-            format!("--header=Authorization: Bearer {token}"),
-            format!("--header=Clusterway-Child-Authorization: Bearer {}", self.token),
+            header(&self.parent, "Authorization", &token)?,
+            self.visitor.clone(),
         ])
     }
 
@@ -230,9 +234,16 @@ impl Ways {
 
     fn visit(&self, tail: &str) -> Vec<String> {
         let mut words = self.parent(&self.socket(tail));
-        words.push(format!("--header=Clusterway-Child-Authorization: Bearer {}", self.token));
+        words.push(self.visitor.clone());
         words
     }
+}
+
+/// A header with a token, by way of a file: command lines are there for all to see.
+fn header(cluster: &Cluster, name: &str, token: &str) -> anyhow::Result<String> {
+    let path = cluster.directory.join(format!("bench-{}", name.to_lowercase()));
+    paths::write(&path, format!("{name}: Bearer {token}"))?;
+    Ok(format!("--header=@{}", path.display()))
 }
 
 fn words(command: &str, rest: &[String]) -> Vec<String> {

@@ -49,7 +49,7 @@ impl Fleet {
         }
         let tools = Tools::ensure(progress).await?;
         let directory = paths::fleet(name);
-        let lock = Lock::take(&directory)?;
+        let lock = Lock::take(&directory).await?;
         let mut state = if let Some(state) = State::read(&directory)? {
             state
         } else {
@@ -95,7 +95,7 @@ impl Fleet {
             bail!("there is no fleet in {}; `cargo xtask fleet up` makes one", directory.display());
         }
         let tools = Tools::ensure(progress).await?;
-        let lock = Lock::take(&directory)?;
+        let lock = Lock::take(&directory).await?;
         let state = State::read(&directory)?.context("the fleet was taken down meanwhile")?;
         Ok(Self(Arc::new(Inner { directory, tools, progress, state: Mutex::new(state), _lock: lock })))
     }
@@ -107,7 +107,7 @@ impl Fleet {
             progress.done("nothing to take down");
             return Ok(());
         }
-        let _lock = Lock::take(&directory)?;
+        let _lock = Lock::take(&directory).await?;
         let Some(state) = State::read(&directory)? else {
             progress.done("nothing to take down");
             return Ok(());

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, TcpListener},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -66,13 +67,20 @@ pub(crate) struct Lock(
 );
 
 impl Lock {
-    /// Waits for its turn.
-    pub(crate) fn take(directory: &Path) -> anyhow::Result<Self> {
+    /// Waits for its turn, as long as nobody interrupts it.
+    pub(crate) async fn take(directory: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let file = std::fs::File::options().create(true).append(true).open(directory.join("lock"))?;
-        if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
-            eprintln!("  waiting for another command that works on {}", directory.display());
-            file.lock()?;
+        let mut told = false;
+        while let Err(cause) = file.try_lock() {
+            if let std::fs::TryLockError::Error(cause) = cause {
+                return Err(cause).with_context(|| format!("cannot lock {}", directory.display()));
+            }
+            if !told {
+                eprintln!("  waiting for another command that works on {}", directory.display());
+                told = true;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Ok(Self(file))
     }

@@ -57,7 +57,7 @@ async fn run(name: Name, line: &[OsString]) -> Result<ExitCode, Failure> {
             passthrough::visit(&cli, &cluster, &kubectl).await
         }
         Call::KubectlHelp(kubectl) => passthrough::plain(&kubectl).await,
-        Call::NoCluster { verb } => Err(Failure::new(format!("in which cluster shall kubectl {verb} run?"))
+        Call::NoCluster { verb } => Err(Failure::new(format!("kubectl {verb} needs a cluster"))
             .because("--cluster-id is missing")
             .next(format!(
                 "kubectl {0} clusters lists the clusters; then kubectl {0} --cluster-id CLUSTER {verb} …",
@@ -100,8 +100,8 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Version) => output::data(&format!("{:#}\n", version::version()))?,
         Some(Command::Complete { words }) => return completion::answer(name, &words).await,
         None if cli.cluster_id.is_some() => {
-            return Err(Failure::new("what shall kubectl do in the cluster?")
-                .because("no command is given")
+            return Err(Failure::new("there is nothing to do in the cluster")
+                .because("no command of kubectl's is given")
                 .next(format!("for example: kubectl {} --cluster-id CLUSTER get pods -A", name.word())));
         }
         None => output::data(&args::command(name).render_help().to_string())?,

@@ -9,7 +9,8 @@ use std::{
 use kube::{
     Client, Config,
     config::{
-        AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext,
+        AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedAuthInfo,
+        NamedCluster, NamedContext,
     },
 };
 
@@ -116,6 +117,14 @@ impl Parent {
         let mut config = Config::from_custom_kubeconfig(file, &options).await.map_err(|error| {
             Failure::new("cannot use the kubeconfig of the parent").because(chain(&error))
         })?;
+        if let Some(proxy) = self.cluster.proxy_url.as_ref().filter(|url| !url.is_empty()) {
+            return Err(Failure::new(format!("the parent cannot be reached through the proxy {proxy}"))
+                .because("proxy-url is not supported yet")
+                .next(
+                    "kubectl clusterway kubeconfig prints a kubeconfig for plain kubectl, which supports it",
+                ));
+        }
+        config.proxy_url = None;
         // A watch may be silent for long: whoever calls decides how long to wait.
         config.read_timeout = None;
         config.write_timeout = None;
@@ -211,7 +220,11 @@ fn read(flag: Option<&Path>) -> Result<Kubeconfig, Failure> {
 /// One kubeconfig file, with the paths in it made absolute.
 pub(crate) fn read_file(path: &Path) -> Result<Kubeconfig, Failure> {
     Kubeconfig::read_from(absolute(path)).map_err(|error| {
-        Failure::new(format!("cannot read the kubeconfig {}", path.display())).because(chain(&error))
+        let failure = Failure::new(format!("cannot read the kubeconfig {}", path.display()));
+        match error {
+            KubeconfigError::ReadConfig(cause, _) => failure.because(cause),
+            other => failure.because(chain(&other)),
+        }
     })
 }
 

@@ -16,7 +16,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{args::Cli, child::Child, clusters, failure::Failure, parent::Parent, relay::Relay};
+use crate::{args::Cli, child::Child, clusters, failure::Failure, output::say, parent::Parent, relay::Relay};
 
 /// How long streams may take to end once kubectl has.
 const SHUTDOWN: Duration = Duration::from_millis(200);
@@ -41,7 +41,23 @@ pub(crate) async fn visit(cli: &Cli, wanted: &str, kubectl: &[OsString]) -> Resu
     command.args(kubectl).env("KUBECONFIG", &kubeconfig).env("KUBECACHEDIR", cache);
     let status = run(command).await;
     tasks.shutdown(SHUTDOWN).await;
-    status.map(exit_code)
+    let status = status?;
+    if let (false, Some(why)) = (status.success(), relay.refusal()) {
+        say(&format!(
+            "{}",
+            Failure::new(format!("cluster {wanted} cannot be visited")).because(why).next(remedy(why))
+        ));
+    }
+    Ok(exit_code(status))
+}
+
+/// What to do about a refusal.
+fn remedy(why: &str) -> &'static str {
+    if why.contains(api::proxies::GROUP) {
+        "the parent's administrator grants this cluster by cluster: deploy/examples/visit-one-cluster.yaml"
+    } else {
+        "kubectl clusterway clusters shows how the clusters are"
+    }
 }
 
 /// Runs kubectl as it is, without a cluster: for its help.
@@ -97,7 +113,9 @@ async fn run(mut command: Command) -> Result<ExitStatus, Failure> {
 
 fn pass_on(process: &Process, signal: Signal) {
     // From a terminal, Ctrl-C and Ctrl-\ reach kubectl by themselves; twice means more than once.
-    let from_terminal = matches!(signal, Signal::INT | Signal::QUIT) && std::io::stdin().is_terminal();
+    let at_terminal =
+        std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
+    let from_terminal = matches!(signal, Signal::INT | Signal::QUIT) && at_terminal;
     let pid = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let (false, Some(pid)) = (from_terminal, pid) {
         // It may just have ended.
@@ -132,4 +150,32 @@ impl Signals {
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn exit_codes_and_deadly_signals_are_told_as_a_shell_tells_them() {
+        for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143)] {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            let status = run(command).await.unwrap();
+            assert_eq!(format!("{:?}", exit_code(status)), format!("{:?}", ExitCode::from(code)), "{script}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_kubectl_is_named_with_a_way_out() {
+        let text = run(Command::new("/nowhere/kubectl")).await.unwrap_err().to_string();
+        assert!(text.contains("/nowhere/kubectl") && text.contains("$KUBECTL"), "{text}");
+    }
+
+    #[test]
+    fn what_kubectl_caches_of_one_cluster_never_lies_with_another() {
+        let directory = Path::new("/tmp/x");
+        assert!(cache(true, directory, "a").ends_with("clusterway/a"));
+        assert_eq!(cache(false, directory, "a"), directory.join("cache"));
+    }
 }

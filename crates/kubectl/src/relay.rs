@@ -36,10 +36,10 @@ use crate::{
 };
 
 /// An open door. It closes when its [`Tasks`] end.
-#[derive(Debug)]
 pub(crate) struct Relay {
     address: SocketAddr,
     usual: bool,
+    guarded: Arc<Guarded>,
     bearer: String,
     certificate: String,
     namespace: Option<String>,
@@ -61,14 +61,19 @@ impl Relay {
         let bearer = random_token();
         let (tls, certificate) = listener::certificate().map_err(failed)?;
         let namespace = child.namespace.clone();
-        let guarded = Guarded::new(&bearer, Forward::new(parent, cluster, child)?);
-        tasks.spawn("relay", listener::serve(tasks.child(), listener, tls, Arc::new(guarded)));
-        Ok(Self { address, usual, bearer, certificate, namespace })
+        let guarded = Arc::new(Guarded::new(&bearer, Forward::new(parent, cluster, child)?));
+        tasks.spawn("relay", listener::serve(tasks.child(), listener, tls, guarded.clone()));
+        Ok(Self { address, usual, guarded, bearer, certificate, namespace })
     }
 
     /// Whether this is the address this cluster usually has here, so that what kubectl caches by address can be kept.
     pub(crate) fn is_at_usual_address(&self) -> bool {
         self.usual
+    }
+
+    /// Why kubectl could not find out what the child has to offer, if that is so: kubectl itself does not say.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.guarded.refusal()
     }
 
     /// Writes the kubeconfig that leads to this door, readable by its owner only.

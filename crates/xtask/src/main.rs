@@ -45,7 +45,7 @@ enum Command {
         #[arg(long)]
         keep: bool,
         /// The cargo profile of the programs under test; dev builds faster.
-        #[arg(long, default_value = "release", value_name = "PROFILE")]
+        #[arg(long, default_value = "dev", value_name = "PROFILE")]
         profile: String,
     },
     /// Takes the figures of docs/benchmarks.md, each with its reference, on the fleet that is up and installed.

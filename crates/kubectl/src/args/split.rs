@@ -146,6 +146,9 @@ pub(crate) fn words(line: &[OsString]) -> Words {
     let mut rest = line.iter();
     while let Some(word) = rest.next() {
         if word == "--" {
+            if let (None, Some(verb)) = (&found.verb, rest.as_slice().first()) {
+                found.verb = Some(verb.to_string_lossy().into_owned());
+            }
             found.kubectl.push(word.clone());
             found.kubectl.extend(rest.cloned());
             break;
@@ -246,6 +249,14 @@ mod tests {
         let Call::Visit { ours, kubectl } = split(&line(text)) else { panic!() };
         assert_eq!(ours, line("--cluster-id X"));
         assert_eq!(kubectl, line("exec p -- sh --kubeconfig --cluster-id Y -s"));
+    }
+
+    #[test]
+    fn two_dashes_may_stand_before_the_verb() {
+        let Call::Visit { kubectl, .. } = split(&line("--cluster-id X -- get pods --token")) else {
+            panic!()
+        };
+        assert_eq!(kubectl, line("-- get pods --token"));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! kubectl's side of the relay: TLS, the one-time token, answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use meta::Status;
@@ -20,6 +23,7 @@ use crate::failure::chain;
 const CONNECTIONS: usize = 256;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const COPY_BUFFER: usize = 64 * 1024;
+const STATUS: usize = 64 * 1024;
 
 type Body = Either<Incoming, Full<Bytes>>;
 
@@ -27,11 +31,17 @@ type Body = Either<Incoming, Full<Bytes>>;
 pub(super) struct Guarded {
     authorization: Vec<u8>,
     forward: Forward,
+    refusal: OnceLock<String>,
 }
 
 impl Guarded {
     pub(super) fn new(bearer: &str, forward: Forward) -> Self {
-        Self { authorization: format!("Bearer {bearer}").into_bytes(), forward }
+        Self { authorization: format!("Bearer {bearer}").into_bytes(), forward, refusal: OnceLock::new() }
+    }
+
+    /// Why kubectl could not find out what the child has to offer, if that is so.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.refusal.get().map(String::as_str)
     }
 
     async fn answer(&self, tasks: &Tasks, mut request: Request<Incoming>) -> Response<Body> {
@@ -41,10 +51,18 @@ impl Guarded {
                 "This address serves one run of kubectl, which knows its token.",
             ));
         }
+        // The first things kubectl asks for. It keeps to itself what a refusal says.
+        let discovers = matches!(request.uri().path(), "/api" | "/apis");
         let kubectl = hyper::upgrade::on(&mut request);
         let mut response = match self.forward.send(request).await {
+            Ok(response) if discovers && !response.status().is_success() => return self.keep(response).await,
             Ok(response) => response,
-            Err(status) => return refuse(&status),
+            Err(status) => {
+                if discovers {
+                    self.refusal.get_or_init(|| status.message.clone());
+                }
+                return refuse(&status);
+            }
         };
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched {
@@ -64,6 +82,20 @@ impl Guarded {
         }
         inward(response.headers_mut(), switched);
         response.map(Either::Left)
+    }
+
+    /// Passes a refusal on and remembers its words.
+    async fn keep(&self, response: Response<Incoming>) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        let Ok(body) = Limited::new(body, STATUS).collect().await else {
+            return refuse(&Status::bad_gateway("The parent's answer broke off."));
+        };
+        let body = body.to_bytes();
+        if let Ok(status) = serde_json::from_slice::<Status>(&body) {
+            self.refusal.get_or_init(|| status.message);
+        }
+        inward(&mut parts.headers, false);
+        Response::from_parts(parts, Either::Right(Full::from(body)))
     }
 }
 

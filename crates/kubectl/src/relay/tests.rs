@@ -44,6 +44,10 @@ fn stream() -> (mpsc::Sender<&'static str>, Body) {
 fn answer(tasks: &Tasks, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path().rsplit('/').next().unwrap().to_owned();
     match path.as_str() {
+        "apis" => {
+            let status = meta::Status::bad_request("The agent of cluster \"x\" is disconnected.");
+            Response::builder().status(StatusCode::BAD_REQUEST).body(body(status.to_json())).unwrap()
+        }
         "echo" => Response::new(request.into_body().map_err(|error| panic!("{error}")).boxed_unsync()),
         "upgrade" => {
             let upgraded = hyper::upgrade::on(request);
@@ -103,6 +107,7 @@ async fn parent(tasks: &Tasks) -> (String, String) {
 /// A relay in front of a parent, and the kubeconfig that kubectl gets.
 struct Scene {
     tasks: Tasks,
+    relay: Relay,
     kubeconfig: Kubeconfig,
 }
 
@@ -128,7 +133,7 @@ impl Scene {
         let path = directory.path().join("kubeconfig");
         relay.write_kubeconfig(&path).unwrap();
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&path.metadata().unwrap()) & 0o777, 0o600);
-        Self { tasks, kubeconfig: Kubeconfig::read_from(&path).unwrap() }
+        Self { tasks, relay, kubeconfig: Kubeconfig::read_from(&path).unwrap() }
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Incoming> {
@@ -241,6 +246,15 @@ async fn a_parent_that_cannot_be_verified_gets_nothing_and_is_named() {
     assert_eq!(status, StatusCode::BAD_GATEWAY);
     let message = answer["message"].as_str().unwrap();
     assert!(message.contains("127.0.0.1") && message.contains("certificate"), "{message}");
+}
+
+#[tokio::test]
+async fn a_refusal_that_kubectl_keeps_to_itself_is_remembered() {
+    let scene = Scene::set(ChildFlags::default(), None).await;
+    assert_eq!(scene.relay.refusal(), None);
+    let (status, answer) = scene.get("/apis", &[]).await;
+    assert_eq!((status, &answer["kind"]), (StatusCode::BAD_REQUEST, &serde_json::json!("Status")));
+    assert_eq!(scene.relay.refusal(), Some("The agent of cluster \"x\" is disconnected."));
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ pub fn all() -> Vec<Test> {
         streams::a_big_body_leaves_small_requests_alone within 240,
         streams::an_allowed_target_gets_path_and_query_as_they_were_sent within 120,
         streams::a_watch_stays_open_for_three_minutes within 240,
+        registration::an_agent_with_a_service_account_token_gets_the_name_namespace_and_labels_it_asks_for within 300,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
         tunnels::a_thousand_tunnels_leave_an_ordinary_service_account_undisturbed within 900,
     ]

@@ -50,6 +50,47 @@ pub(super) async fn killing_hub_and_agents_during_registration_loses_and_doubles
     Ok(())
 }
 
+/// Registers a child with a ServiceAccount's token and wishes of its own (contract checks R14 and R17); afterwards it is
+/// as it was.
+pub(super) async fn an_agent_with_a_service_account_token_gets_the_name_namespace_and_labels_it_asks_for(
+    fleet: &Fleet,
+) -> anyhow::Result<()> {
+    let (parent, child) = (fleet.parent()?, fleet.cluster("child2")?);
+    let name = Fleet::agent_name(&child);
+    let before = fleet.process(&name).context("no agent runs")?.spec;
+    fleet.stop(&name).await?;
+    forget(fleet, &parent, &child).await?;
+    let token = parent.token_of("clusternet-system", "cluster-bootstrap-use").await?;
+    let wishes = [
+        format!("--cluster-reg-token={token}"),
+        // Without a bootstrap token there is no signed cluster-info to take the CA from.
+        format!("--parent-ca={}", parent.authority()?.certificate_file().display()),
+        String::from("--cluster-reg-name=bar"),
+        String::from("--cluster-reg-namespace=foo"),
+        String::from("--cluster-labels=a=b"),
+    ];
+    fleet.start_agent(&child, &wishes)?;
+    let result = async {
+        let registered = fleet.until_ready(&child, Duration::from_secs(90)).await?;
+        ensure!(registered.name == "bar" && registered.namespace == "foo", "{registered:?}");
+        let label = parent
+            .kubectl_ok(&["get", "mcls", "bar", "-n", "foo", "-o", "jsonpath={.metadata.labels.a}"])
+            .await?;
+        ensure!(label == "b", "the label a is {label:?}");
+        let mode = parent
+            .kubectl_ok(&["get", "mcls", "bar", "-n", "foo", "-o", "jsonpath={.spec.syncMode}"])
+            .await?;
+        ensure!(mode == "Dual", "the sync mode is {mode:?}");
+        Ok(())
+    }
+    .await;
+    fleet.stop(&name).await?;
+    forget(fleet, &parent, &child).await?;
+    fleet.start(before)?;
+    let restored = fleet.until_ready(&child, Duration::from_secs(90)).await.map(drop);
+    result.and(restored)
+}
+
 /// Takes a child out of the parent, and takes its credential away, so that it registers as if it were new.
 async fn forget(fleet: &Fleet, parent: &Cluster, child: &Cluster) -> anyhow::Result<()> {
     let registered = fleet.registered(child).await?.context("it is not registered")?;

@@ -1,5 +1,6 @@
 //! Benchmarks: each figure with its reference from the same run, and whether it keeps its budget.
 
+mod cost;
 mod loader;
 mod rest;
 mod tunnel;
@@ -133,6 +134,9 @@ pub fn all() -> Vec<Bench> {
         Bench { name: "tunnel", run: |fleet| Box::pin(tunnel::small(fleet)) },
         Bench { name: "bulk", run: |fleet| Box::pin(tunnel::bulk(fleet)) },
         Bench { name: "writes", run: |fleet| Box::pin(rest::writes(fleet)) },
+        Bench { name: "size", run: |fleet| Box::pin(std::future::ready(cost::size(fleet))) },
+        Bench { name: "tunnels", run: |fleet| Box::pin(cost::tunnels(fleet)) },
+        // Last: it leaves many pods in a child.
         Bench { name: "idle", run: |fleet| Box::pin(rest::idle(fleet)) },
     ]
 }

@@ -31,9 +31,20 @@ pub(crate) struct Target {
     /// Its key (PEM).
     #[arg(long, requires = "certificate")]
     pub(crate) key: Option<PathBuf>,
-    /// A header, `NAME: VALUE`; repeatable.
-    #[arg(long)]
+    /// A header, `NAME: VALUE`, or `@FILE` that holds one: a token on the command line is there for all to see.
+    /// Repeatable.
+    #[arg(long, value_parser = header)]
     pub(crate) header: Vec<String>,
+}
+
+/// A header as it stands, or from a file.
+fn header(text: &str) -> Result<String, String> {
+    match text.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path)
+            .map(|line| line.trim().to_owned())
+            .map_err(|cause| format!("{path}: {cause}")),
+        None => Ok(text.to_owned()),
+    }
 }
 
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -104,5 +115,26 @@ impl Target {
                 .insert(name.trim().parse::<HeaderName>()?, value.trim().parse::<HeaderValue>()?);
         }
         Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_this_machine_is_asked() {
+        assert!(loopback("127.0.0.2", 1).await.is_ok());
+        assert!(loopback("192.0.2.1", 1).await.is_err());
+    }
+
+    #[test]
+    fn a_header_may_come_from_a_file() {
+        let path = std::env::temp_dir().join(format!("load-header-{}", std::process::id()));
+        std::fs::write(&path, "Authorization: Bearer x\n").unwrap();
+        assert_eq!(header(&format!("@{}", path.display())).unwrap(), "Authorization: Bearer x");
+        std::fs::remove_file(&path).unwrap();
+        assert!(header(&format!("@{}", path.display())).is_err());
+        assert_eq!(header("A: b").unwrap(), "A: b");
     }
 }

@@ -2,15 +2,21 @@
 
 use std::path::PathBuf;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::json;
+
 use super::{
     Budget, Figure,
     loader::{Loader, Served, median, number},
 };
-use crate::{cluster::Cluster, e2e::runner, fleet::Fleet, seed};
+use crate::{cluster::Cluster, e2e::runner, fleet::Fleet, paths, seed};
 
 /// Rounds per figure, direct and visit in turn: the machine's mood hits both.
 const ROUNDS: usize = 5;
 const BULK: u64 = 512 << 20;
+const BULK_ROUNDS: usize = 3;
+/// Small requests beside bulk: enough for a p99.
+const BESIDE: usize = 1000;
 
 /// Latency and rate of a small GET.
 pub(super) async fn small(fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
@@ -50,39 +56,68 @@ pub(super) async fn small(fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-/// Throughput of one big answer from a server in the child.
+/// Throughput of one big answer from a server in the child, and small requests beside it.
 pub(super) async fn bulk(fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
     let loader = Loader::build(fleet).await?;
     let source = loader.serve(&words("serve", &[])).await?;
     let child = fleet.cluster("child1")?;
     fleet.stop(&Fleet::agent_name(&child)).await?;
     fleet.start_agent(&child, &[format!("--allow-target={}", source.address)])?;
-    fleet.until_visitable(&child, std::time::Duration::from_secs(60)).await?;
     let result = measure_bulk(fleet, &loader, &source).await;
+    // Whatever happened, the child gets its usual agent back.
     fleet.stop(&Fleet::agent_name(&child)).await?;
     fleet.start_agent(&child, &[])?;
     result
 }
 
 async fn measure_bulk(fleet: &Fleet, loader: &Loader, source: &Served) -> anyhow::Result<Vec<Figure>> {
+    fleet.until_visitable(&fleet.cluster("child1")?, std::time::Duration::from_secs(60)).await?;
     let ways = Ways::new(fleet).await?;
-    let visit = ways.visit(&format!("/proxy/http/{}/bulk?bytes={BULK}", source.address));
-    // Client to parent, parent to hub, hub back through the parent, parent to agent, agent to source.
-    let chain = Chain::build(fleet, loader, &source.address, 4).await?;
-    let relayed = chain.words(&format!("/bulk?bytes={BULK}"));
-    let (mut through, mut reference) = (vec![], vec![]);
-    for _ in 0..3 {
-        reference.push(number(&loader.run(&words("bulk", &relayed)).await?, "mib_per_second")?);
-        through.push(number(&loader.run(&words("bulk", &visit)).await?, "mib_per_second")?);
+    let target = format!("/proxy/http/{}", source.address);
+    let body = format!("/bulk?bytes={BULK}");
+    let (visit, hub) = (ways.visit(&format!("{target}{body}")), ways.hub(&format!("{target}{body}")).await?);
+    // Who passes the bytes on: parent, hub, parent again (the tunnel), agent. At the hub's own address the first is
+    // left out.
+    let through_parent = Chain::build(fleet, loader, &source.address, 4).await?;
+    let at_hub = Chain::build(fleet, loader, &source.address, 3).await?;
+    let figures = [
+        ("through_parent", &visit, through_parent.words(&body)),
+        ("at_hub_address", &hub, at_hub.words(&body)),
+    ];
+    let mut found = Vec::new();
+    for (name, ours, relayed) in &figures {
+        let (mut through, mut reference) = (vec![], vec![]);
+        for _ in 0..BULK_ROUNDS {
+            reference.push(number(&loader.run(&words("bulk", relayed)).await?, "mib_per_second")?);
+            through.push(number(&loader.run(&words("bulk", ours)).await?, "mib_per_second")?);
+        }
+        let (value, reference) = (median(through), Some(median(reference)));
+        found.push(Figure::new("bulk", name, "MiB/s", value, reference, Budget::RatioAtLeast(0.8)));
     }
-    Ok(vec![Figure::new(
-        "tunnel",
-        "bulk_through_parent",
-        "MiB/s",
-        median(through),
-        Some(median(reference)),
-        Budget::RatioAtLeast(0.8),
-    )])
+    let small = get(&ways.visit(&format!("{target}/small")), 1, BESIDE);
+    let (mut alone, mut beside) = (vec![], vec![]);
+    for _ in 0..BULK_ROUNDS {
+        alone.push(number(&loader.run(&small).await?, "p99_ms")?);
+        beside.push(p99_beside(loader, &small, &words("bulk", &visit)).await?);
+    }
+    let (value, reference) = (median(beside), Some(median(alone)));
+    found.push(Figure::new("bulk", "small_p99_beside", "ms", value, reference, Budget::RatioAtMost(2.0)));
+    Ok(found)
+}
+
+/// The p99 of small requests while big answers follow one another without a pause.
+async fn p99_beside(loader: &Loader, small: &[String], big: &[String]) -> anyhow::Result<f64> {
+    let bulk = async {
+        loop {
+            if let Err(cause) = loader.run(big).await {
+                return cause;
+            }
+        }
+    };
+    tokio::select! {
+        found = loader.run(small) => number(&found?, "p99_ms"),
+        cause = bulk => Err(cause.context("the bulk beside the small requests")),
+    }
 }
 
 /// TLS relays one behind the other.
@@ -94,7 +129,7 @@ impl Chain {
     async fn build(fleet: &Fleet, loader: &Loader, source: &str, legs: usize) -> anyhow::Result<Self> {
         let mut relays: Vec<(Served, PathBuf)> = Vec::new();
         for leg in 0..legs {
-            let own = fleet.directory().join(format!("relay-{leg}.crt"));
+            let own = fleet.directory().join(format!("relay-{legs}-{leg}.crt"));
             let mut args = vec![format!("--certificate={}", own.display())];
             match relays.last() {
                 None => args.push(format!("--to={source}")),
@@ -114,12 +149,18 @@ impl Chain {
     }
 }
 
+/// The ServiceAccount that visits at the hub's own address.
+const ACCOUNT: &str = "bench";
+
 /// How the load generator gets where.
 struct Ways {
     parent: Cluster,
     child: Cluster,
+    hub_port: u16,
     id: String,
-    token: String,
+    /// The child's credential, as the child and as the hub want it.
+    direct: String,
+    visitor: String,
     certificate: PathBuf,
     key: PathBuf,
 }
@@ -130,19 +171,21 @@ impl Ways {
         let (parent, child) = (fleet.parent()?, fleet.cluster("child1")?);
         let id = fleet.until_ready(&child, std::time::Duration::from_secs(60)).await?.id;
         let token = child.token_of(seed::NAMESPACE, "visitor").await?;
+        let direct = header(&child, "Authorization", &token)?;
+        let visitor = header(&child, "Clusterway-Child-Authorization", &token)?;
         // Somebody with the right to visit this child and no other, as people should have it.
         let pair = parent.authority()?.client("bench", &[&format!("visitors-{}", child.name)])?;
         let (certificate, key) = (fleet.directory().join("bench.crt"), fleet.directory().join("bench.key"));
         std::fs::write(&certificate, &pair.certificate)?;
         std::fs::write(&key, &pair.key)?;
-        Ok(Self { parent, child, id, token, certificate, key })
+        Ok(Self { parent, child, hub_port: fleet.hub_port(), id, direct, visitor, certificate, key })
     }
 
     fn direct(&self, path: &str) -> Vec<String> {
         vec![
             format!("--url={}{path}", self.child.url()),
             format!("--ca={}", self.child.directory.join("pki/ca.crt").display()),
-            format!("--header=Authorization: Bearer {}", self.token),
+            self.direct.clone(),
         ]
     }
 
@@ -155,12 +198,52 @@ impl Ways {
         ]
     }
 
+    /// The same at the hub's own address, where a ServiceAccount of the parent is known by its token.
+    async fn hub(&self, tail: &str) -> anyhow::Result<Vec<String>> {
+        let role = format!("visit-{}", self.id);
+        self.parent
+            .apply(
+                &json!({ "apiVersion": "v1", "kind": "List", "items": [
+                    { "apiVersion": "v1", "kind": "ServiceAccount",
+                      "metadata": { "name": ACCOUNT, "namespace": "default" } },
+                    { "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+                      "metadata": { "name": format!("{role}-{ACCOUNT}") },
+                      "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
+                      "subjects": [{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": "default" }] },
+                ]})
+                .to_string(),
+            )
+            .await?;
+        let token = self.parent.token_of("default", ACCOUNT).await?;
+        let service = "v1alpha1.proxies.clusternet.io";
+        let bundle = ["get", "apiservice", service, "-o", "jsonpath={.spec.caBundle}"];
+        let bundle = BASE64_STANDARD.decode(self.parent.kubectl_ok(&bundle).await?.trim())?;
+        let authority = self.parent.directory.join("bench-hub-ca.crt");
+        std::fs::write(&authority, bundle)?;
+        Ok(vec![
+            format!("--url=https://localhost:{}{}", self.hub_port, self.socket(tail)),
+            format!("--ca={}", authority.display()),
+            header(&self.parent, "Authorization", &token)?,
+            self.visitor.clone(),
+        ])
+    }
+
+    fn socket(&self, tail: &str) -> String {
+        format!("/apis/proxies.clusternet.io/v1alpha1/sockets/{}{tail}", self.id)
+    }
+
     fn visit(&self, tail: &str) -> Vec<String> {
-        let mut words =
-            self.parent(&format!("/apis/proxies.clusternet.io/v1alpha1/sockets/{}{tail}", self.id));
-        words.push(format!("--header=Clusterway-Child-Authorization: Bearer {}", self.token));
+        let mut words = self.parent(&self.socket(tail));
+        words.push(self.visitor.clone());
         words
     }
+}
+
+/// A header with a token, by way of a file: command lines are there for all to see.
+fn header(cluster: &Cluster, name: &str, token: &str) -> anyhow::Result<String> {
+    let path = cluster.directory.join(format!("bench-{}", name.to_lowercase()));
+    paths::write(&path, format!("{name}: Bearer {token}"))?;
+    Ok(format!("--header=@{}", path.display()))
 }
 
 fn words(command: &str, rest: &[String]) -> Vec<String> {

@@ -16,7 +16,7 @@ use crate::args::Args;
 const SHUTDOWN: Duration = Duration::from_secs(15);
 
 // Two threads serve one tunnel well; more only cost memory on a small box.
-#[tokio::main(worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     runtime::tls::install_crypto_provider();
     let args = Args::parse();

@@ -1,6 +1,7 @@
 //! Benchmarks: each figure with its reference from the same run, and whether it keeps its budget.
 
 mod cost;
+mod echo;
 mod loader;
 mod rest;
 mod tunnel;
@@ -46,6 +47,8 @@ pub enum Budget {
     RatioAtMost(f64),
     /// The ratio to the reference is at least this.
     RatioAtLeast(f64),
+    /// Nothing: the figure is there to judge others by.
+    None,
 }
 
 impl Figure {
@@ -67,6 +70,7 @@ impl Figure {
             Budget::RatioAtLeast(least) => {
                 (format!("ratio >= {least}"), ratio.is_some_and(|ratio| ratio >= least))
             }
+            Budget::None => (String::from("for comparison"), true),
         };
         Self {
             bench: bench.to_owned(),

@@ -1,6 +1,10 @@
 //! Connections to loopback, and to nothing else.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -8,12 +12,15 @@ use http::{HeaderName, HeaderValue, Request, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{
+    ClientConfig,
+    pki_types::{PrivateKeyDer, ServerName},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use url::Url;
 
 /// Whom to ask, and as whom.
@@ -58,6 +65,17 @@ pub(crate) async fn loopback(host: &str, port: u16) -> anyhow::Result<SocketAddr
         .with_context(|| format!("{host} is not on this machine: only loopback addresses are asked"))
 }
 
+/// TLS with a certificate made for this run, which is written to `path` for the client.
+pub(crate) fn acceptor(name: &str, path: &Path) -> anyhow::Result<TlsAcceptor> {
+    let pair = rcgen::generate_simple_self_signed(vec![name.to_owned()])?;
+    std::fs::write(path, pair.cert.pem())?;
+    let key = PrivateKeyDer::try_from(pair.signing_key.serialize_der()).map_err(|e| anyhow::anyhow!(e))?;
+    let server = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![pair.cert.der().clone()], key)?;
+    Ok(TlsAcceptor::from(Arc::new(server)))
+}
+
 impl Target {
     pub(crate) fn tls(&self) -> anyhow::Result<Option<Arc<ClientConfig>>> {
         if self.url.scheme() != "https" {
@@ -94,7 +112,7 @@ impl Target {
         let (sender, connection) = http1::handshake(TokioIo::new(self.connect(tls).await?)).await?;
         tasks.spawn("connection", async move {
             // The sender is told of an error.
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Ok(sender)
     }

@@ -19,16 +19,16 @@ use crate::connect::Target;
 #[derive(Debug, clap::Args)]
 pub(crate) struct GetArgs {
     #[command(flatten)]
-    target: Target,
+    pub(crate) target: Target,
     /// Connections that ask at the same time.
     #[arg(long, default_value_t = 1)]
-    workers: usize,
+    pub(crate) workers: usize,
     /// Requests altogether.
     #[arg(long, default_value_t = 1000)]
-    requests: usize,
+    pub(crate) requests: usize,
     /// Requests before any is counted.
     #[arg(long, default_value_t = 50)]
-    warmup: usize,
+    pub(crate) warmup: usize,
 }
 
 /// What to read.
@@ -61,7 +61,14 @@ pub(crate) async fn get(args: GetArgs) -> anyhow::Result<()> {
             anyhow::Ok((times, began, Instant::now()))
         }
     });
-    let found = try_join_all(workers).await?;
+    report(try_join_all(workers).await?)
+}
+
+/// What one worker measured: how long each request took, when it began and when it ended.
+pub(crate) type Measured = (Vec<Duration>, Instant, Instant);
+
+/// Prints latencies and rate of all workers together.
+pub(crate) fn report(found: Vec<Measured>) -> anyhow::Result<()> {
     let began = found.iter().map(|(_, began, _)| *began).min().context("no worker")?;
     let ended = found.iter().map(|(.., ended)| *ended).max().context("no worker")?;
     let mut times: Vec<Duration> = found.into_iter().flat_map(|(times, ..)| times).collect();

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -30,14 +30,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         args.listen.ip().is_loopback() && args.to.ip().is_loopback(),
         "only loopback addresses are relayed"
     );
-    let pair =
-        rcgen::generate_simple_self_signed(vec![String::from("localhost"), String::from("127.0.0.1")])?;
-    std::fs::write(&args.certificate, pair.cert.pem())?;
-    let key = PrivateKeyDer::try_from(pair.signing_key.serialize_der()).map_err(|e| anyhow::anyhow!(e))?;
-    let server = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![pair.cert.der().clone()], key)?;
-    let acceptor = TlsAcceptor::from(Arc::new(server));
+    let acceptor = crate::connect::acceptor("localhost", &args.certificate)?;
     let connector = match &args.to_certificate {
         Some(path) => {
             let pem = std::fs::read(path).with_context(|| path.display().to_string())?;

@@ -2,11 +2,19 @@
 //!
 //! * [`Status`]: the answer of every failed request (`metav1.Status`).
 //! * [`Quantity`]: sums of CPU and memory that print as Kubernetes prints them.
+//! * [`RawObject`]: any object as key fields and JSON bytes.
+//! * [`LabelSelector`], [`FieldSelector`]: which objects are wanted.
 //!
 //! Deliberately absent: I/O, async, clocks, and anything that knows about Clusterway's own kinds.
 
+mod object;
 mod quantity;
+mod selector;
 mod status;
 
+pub use object::{ObjectKey, Owner, RawObject};
 pub use quantity::{ParseQuantityError, Quantity};
+pub use selector::{
+    FieldPath, FieldRequirement, FieldSelector, LabelRequirement, LabelSelector, Operator, Step,
+};
 pub use status::{Status, StatusCause, StatusDetails};

@@ -9,11 +9,13 @@ use hyper_util::rt::TokioTimer;
 use crate::streams::Executor;
 
 /// How much of one stream may be under way unread. One unread stream pins this much and blocks nothing else.
-const STREAM_WINDOW: u32 = 256 * 1024;
-/// How much of all streams may be under way unread: 256 stalled streams.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+/// How much of all streams may be under way unread: 64 stalled streams.
 const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 /// How much of one stream is buffered before its producer must wait.
 const SEND_BUFFER: usize = 256 * 1024;
+/// The largest frame: fewer and larger ones cost both ends less, and 64 KiB keep nobody waiting.
+pub(crate) const FRAME: u32 = 64 * 1024;
 /// All header fields of one message; users of many groups need more than the usual 16 KiB.
 const HEADER_LIST: u32 = 64 * 1024;
 /// Requests and upgrades running in one tunnel.
@@ -41,6 +43,7 @@ pub(crate) fn client() -> h2::client::Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
+        .max_frame_size(FRAME)
         .max_header_list_size(HEADER_LIST)
         .initial_max_send_streams(STREAMS)
         // The agent opens no streams.
@@ -61,6 +64,7 @@ pub(crate) fn server(executor: Executor) -> server::conn::http2::Builder<Executo
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
+        .max_frame_size(FRAME)
         .max_header_list_size(HEADER_LIST)
         // One above the hub's own limit: the session stream.
         .max_concurrent_streams(STREAMS as u32 + 1)

@@ -5,7 +5,7 @@ use bytes::{BufMut as _, BytesMut};
 use super::Error;
 
 /// The largest frame we send. Small frames keep small requests from waiting behind a bulk transfer.
-pub(crate) const MAX_SENT: usize = 16 * 1024;
+pub(crate) const MAX_SENT: usize = 64 * 1024;
 /// The largest frame we take. Payload is passed on as it arrives, so this is hygiene and not a matter of memory.
 pub(crate) const MAX_TAKEN: u64 = 64 * 1024;
 /// Control frames carry no more than this (RFC 6455 section 5.5).

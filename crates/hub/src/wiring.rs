@@ -32,9 +32,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             namespace: args.namespace.clone(),
             name: args.leader_elect_resource_name.clone(),
             identity: identity.clone(),
-            duration: args.leader_elect_lease_duration,
-            renew_deadline: args.leader_elect_renew_deadline,
-            retry_period: args.leader_elect_retry_period,
+            times: args.leader_elect_times.clone(),
         },
     );
 

@@ -5,6 +5,7 @@
 //! * [`health`]: probes and metrics over HTTP.
 //! * [`lease`]: leader election on `coordination.k8s.io` Leases.
 //! * [`logging`], [`metrics`], [`tls`]: set up once in `main`, handed down from there.
+//! * [`program`]: from the log to the exit code.
 //!
 //! Deliberately absent: global state (nothing here is reachable without being passed), and any knowledge of
 //! Clusterway's kinds.
@@ -16,6 +17,7 @@ pub mod health;
 pub mod lease;
 pub mod logging;
 pub mod metrics;
+pub mod program;
 mod tasks;
 pub mod tls;
 

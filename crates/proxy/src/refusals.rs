@@ -1,9 +1,6 @@
 //! Tells people of refused tunnels that they should look into: an Event on the ManagedCluster.
 
-use std::{
-    collections::HashMap,
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource as _;
@@ -91,6 +88,9 @@ mod tests {
         let about = reference(&cluster);
         assert_eq!(about.api_version.as_deref(), Some("clusters.clusternet.io/v1beta1"));
         assert_eq!(about.kind.as_deref(), Some("ManagedCluster"));
-        assert_eq!((about.name, about.namespace, about.uid), (Some("edge".into()), Some("clusternet-x".into()), Some("u".into())));
+        assert_eq!(
+            (about.name, about.namespace, about.uid),
+            (Some("edge".into()), Some("clusternet-x".into()), Some("u".into()))
+        );
     }
 }

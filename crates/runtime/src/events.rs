@@ -42,13 +42,7 @@ impl Events {
         self.publish(about, EventType::Warning, reason, note).await;
     }
 
-    async fn publish(
-        &self,
-        about: &ObjectReference,
-        type_: EventType,
-        reason: &str,
-        note: &str,
-    ) {
+    async fn publish(&self, about: &ObjectReference, type_: EventType, reason: &str, note: &str) {
         let note = note.char_indices().take_while(|(at, _)| *at < LONGEST_NOTE).map(|(_, c)| c).collect();
         let event = Event {
             type_,

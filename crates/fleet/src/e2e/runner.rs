@@ -156,7 +156,8 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
     let parent = fleet.parent()?;
     found.insert(String::from("parent.url"), parent.url());
     found.insert(String::from("parent.host"), host(&parent));
-    found.insert(String::from("parent.ca-file"), parent.authority()?.certificate_file().display().to_string());
+    found
+        .insert(String::from("parent.ca-file"), parent.authority()?.certificate_file().display().to_string());
     found.insert(String::from("bootstrap-token"), install::SAMPLE_TOKEN.to_owned());
     found.insert(String::from("unknown-id"), String::from("11111111-2222-4333-8444-555555555555"));
     for child in fleet.children() {

@@ -301,7 +301,10 @@ mod tests {
         let about = lease(&sample());
         assert_eq!(about.name, Some(sample().lease_name));
         assert_eq!(about.namespace, Some(sample().lease_namespace));
-        assert_eq!((about.api_version.as_deref(), about.kind.as_deref()), (Some("coordination.k8s.io/v1"), Some("Lease")));
+        assert_eq!(
+            (about.api_version.as_deref(), about.kind.as_deref()),
+            (Some("coordination.k8s.io/v1"), Some("Lease"))
+        );
     }
 
     #[test]

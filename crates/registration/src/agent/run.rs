@@ -136,8 +136,8 @@ impl Agent {
         let mut refused: Option<String> = None;
         loop {
             if memory.token.is_none() {
-                memory = enroll::register(options, &keeper, &self.events, &id, memory, refused.as_deref())
-                    .await?;
+                memory =
+                    enroll::register(options, &keeper, &self.events, &id, memory, refused.as_deref()).await?;
             }
             let refusal = self.steady(&keeper, &id, &mut memory).await?;
             self.credentials.send_replace(None);

@@ -44,13 +44,7 @@ const VISITS: [Visit; 6] = [
         status: 403,
     },
     // Refused by the hub itself: the child is never asked.
-    Visit {
-        method: Method::GET,
-        path: "/version",
-        credential: "Basic $TOKEN",
-        headers: &[],
-        status: 400,
-    },
+    Visit { method: Method::GET, path: "/version", credential: "Basic $TOKEN", headers: &[], status: 400 },
     // The caller goes away before the end.
     Visit {
         method: Method::GET,

@@ -2,6 +2,7 @@
 //!
 //! * [`Tasks`]: every task has a name, an owner and an end.
 //! * [`Backoff`]: how long to wait after the n-th failure, spread at random.
+//! * [`events`]: Events on Kubernetes objects.
 //! * [`health`]: probes and metrics over HTTP.
 //! * [`lease`]: leader election on `coordination.k8s.io` Leases.
 //! * [`logging`], [`metrics`], [`tls`]: set up once in `main`, handed down from there.
@@ -12,6 +13,7 @@
 
 mod backoff;
 mod duration;
+pub mod events;
 mod gates;
 pub mod health;
 pub mod lease;

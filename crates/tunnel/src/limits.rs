@@ -9,8 +9,8 @@ use hyper_util::rt::TokioTimer;
 use crate::streams::Executor;
 
 /// How much of one stream may be under way unread. One unread stream pins this much and blocks nothing else.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-/// How much of all streams may be under way unread: 64 stalled streams.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// How much of all streams may be under way unread: 256 stalled streams.
 const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 /// How much of one stream is buffered before its producer must wait.
 const SEND_BUFFER: usize = 256 * 1024;

@@ -21,6 +21,8 @@ pub mod field;
 mod ids;
 mod query;
 mod row;
+#[cfg(feature = "conformance")]
+pub mod sample;
 mod sqlite;
 mod store;
 mod token;
@@ -30,7 +32,5 @@ pub use ids::{ClusterName, Resource, ResourcePattern};
 pub use query::{Ancestor, Content, OrderBy, OrderField, OwnedBy, Query, Start};
 pub use row::{Piece, Row, Rows};
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use store::{
-    Answer, Applied, Batch, Change, Checkpoint, Generation, ObjectName, Store, StoredVersion,
-};
+pub use store::{Answer, Applied, Batch, Change, Checkpoint, Generation, ObjectName, Store, StoredVersion};
 pub use token::{Position, Token, Version};

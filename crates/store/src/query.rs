@@ -1,10 +1,6 @@
 //! A question to the store as a value: every condition of contract section 5.
 
-use std::{
-    cmp::Ordering,
-    collections::BTreeSet,
-    num::NonZeroU64,
-};
+use std::{cmp::Ordering, collections::BTreeSet, num::NonZeroU64};
 
 use meta::{FieldSelector, LabelSelector};
 
@@ -155,7 +151,10 @@ impl Query {
         }
         if let Some(owner) = &self.owner {
             if self.clusters.as_ref().is_none_or(|clusters| clusters.len() != 1) {
-                return Err(Error::invalid("clusters", "an owner can be searched for in exactly one cluster"));
+                return Err(Error::invalid(
+                    "clusters",
+                    "an owner can be searched for in exactly one cluster",
+                ));
             }
             if owner.seniority > OwnedBy::MAX_SENIORITY {
                 return Err(Error::invalid(
@@ -217,4 +216,3 @@ impl OrderBy {
         if self.descending { ordering.reverse() } else { ordering }
     }
 }
-

@@ -131,7 +131,10 @@ impl Token {
     pub fn position(&self, query: &Query) -> Result<Position, Error> {
         let payload = self.decode().ok_or_else(|| Error::invalid("continue", "is not a continue token"))?;
         if payload.f != fingerprint(query) {
-            return Err(Error::invalid("continue", "belongs to a query with other conditions or another order"));
+            return Err(Error::invalid(
+                "continue",
+                "belongs to a query with other conditions or another order",
+            ));
         }
         Ok(payload.p)
     }

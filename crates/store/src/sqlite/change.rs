@@ -49,8 +49,7 @@ const MOST_KEYS: usize = 10_000;
 
 impl Memory {
     pub(super) fn load(connection: &Connection) -> Result<Self, Error> {
-        let sequence =
-            connection.query_row("SELECT sequence FROM counter", [], |row| row.get(0)).sorted()?;
+        let sequence = connection.query_row("SELECT sequence FROM counter", [], |row| row.get(0)).sorted()?;
         Ok(Self { sequence, keys: HashMap::new() })
     }
 
@@ -111,10 +110,9 @@ pub(super) fn find_scope(
     connection
         .prepare_cached(sql)
         .sorted()?
-        .query_row(
-            params![resource.group, resource.version, resource.resource, cluster.as_str()],
-            |row| Ok(Scope { id: row.get(0)?, generation: row.get(1)? }),
-        )
+        .query_row(params![resource.group, resource.version, resource.resource, cluster.as_str()], |row| {
+            Ok(Scope { id: row.get(0)?, generation: row.get(1)? })
+        })
         .optional()
         .sorted()
 }
@@ -219,16 +217,7 @@ pub(super) fn upsert(
     connection
         .prepare_cached(sql)
         .sorted()?
-        .execute(params![
-            uid,
-            owner,
-            key.created,
-            version,
-            memory.sequence,
-            scope.generation,
-            encoded,
-            id
-        ])
+        .execute(params![uid, owner, key.created, version, memory.sequence, scope.generation, encoded, id])
         .sorted()?;
     connection
         .prepare_cached("UPDATE body SET size = ?, json = ? WHERE id = ?")

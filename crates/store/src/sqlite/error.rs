@@ -21,9 +21,9 @@ pub(super) fn of_sqlite(error: rusqlite::Error) -> Error {
             _ => Error::Failed(error.to_string()),
         },
         // A column that does not hold what we have written there.
-        Sqlite::FromSqlConversionFailure(..) | Sqlite::IntegralValueOutOfRange(..) | Sqlite::InvalidColumnType(..) => {
-            Error::Corrupt(error.to_string())
-        }
+        Sqlite::FromSqlConversionFailure(..)
+        | Sqlite::IntegralValueOutOfRange(..)
+        | Sqlite::InvalidColumnType(..) => Error::Corrupt(error.to_string()),
         _ => Error::Failed(error.to_string()),
     }
 }

@@ -72,7 +72,8 @@ impl Lane {
         let limit = if looks_closer { -1 } else { self.chunk as i64 };
         let (sql, params) = self.sql(plan, limit);
         let mut statement = connection.prepare_cached(&sql).sorted()?;
-        let mut rows = statement.query(params_from_iter(params.iter().map(|value| value as &dyn ToSql))).sorted()?;
+        let mut rows =
+            statement.query(params_from_iter(params.iter().map(|value| value as &dyn ToSql))).sorted()?;
         let mut read = 0_usize;
         let mut last: Option<Key> = None;
         while let Some(row) = rows.next().sorted()? {
@@ -92,7 +93,9 @@ impl Lane {
         let interrupted = last.is_some();
         let reached = last.as_ref().or_else(|| self.ahead.back());
         self.frontier = match reached {
-            Some(key) if full || interrupted => Frontier::At(Bound { values: values(plan, key), inclusive: false }),
+            Some(key) if full || interrupted => {
+                Frontier::At(Bound { values: values(plan, key), inclusive: false })
+            }
             _ => Frontier::Done,
         };
         self.chunk = (self.chunk * 2).min(MOST_AHEAD);

@@ -48,8 +48,8 @@ use self::{
     writer::{Command, Prepared, Sweep, Writer},
 };
 use crate::{
-    Answer, Applied, Batch, Checkpoint, ClusterName, Error, Generation, ObjectName, Piece, Query, Resource, Row,
-    Rows, Store, StoredVersion,
+    Answer, Applied, Batch, Checkpoint, ClusterName, Error, Generation, ObjectName, Piece, Query, Resource,
+    Row, Rows, Store, StoredVersion,
 };
 
 /// Where the file is and how much memory its connections take.
@@ -209,7 +209,11 @@ impl Store for SqliteStore {
                            FROM scope AS s JOIN resource AS r ON r.id = s.resource WHERE s.cluster = ? \
                            ORDER BY r.api_group, r.version, r.resource";
                 collect(connection, sql, [cluster.as_str()], |row| {
-                    Ok(Checkpoint { resource: resource(row)?, resource_version: row.get(3)?, objects: row.get(4)? })
+                    Ok(Checkpoint {
+                        resource: resource(row)?,
+                        resource_version: row.get(3)?,
+                        objects: row.get(4)?,
+                    })
                 })
             })
             .boxed()
@@ -270,7 +274,9 @@ impl Store for SqliteStore {
         let (cluster, resource, name) = (cluster.clone(), resource.clone(), name.clone());
         self.readers
             .run(move |connection, bodies| {
-                let Some(scope) = change::find_scope(connection, &cluster, &resource)? else { return Ok(None) };
+                let Some(scope) = change::find_scope(connection, &cluster, &resource)? else {
+                    return Ok(None);
+                };
                 let sql = format!(
                     "SELECT {COLUMNS} FROM object AS o WHERE o.scope = ? AND o.namespace = ? AND o.name = ?"
                 );

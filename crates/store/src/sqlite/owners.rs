@@ -27,7 +27,8 @@ pub(super) fn uids(connection: &Connection, query: &Query, owned: &OwnedBy) -> R
             };
             let mut found = BTreeSet::new();
             for scope in scopes.iter().filter(wanted) {
-                let sql = "SELECT uid, namespace FROM object INDEXED BY object_name WHERE scope = ? AND name = ?";
+                let sql =
+                    "SELECT uid, namespace FROM object INDEXED BY object_name WHERE scope = ? AND name = ?";
                 let mut statement = connection.prepare_cached(sql).sorted()?;
                 let mut rows = statement.query(params![scope.id, name]).sorted()?;
                 while let Some(row) = rows.next().sorted()? {
@@ -53,7 +54,10 @@ pub(super) fn uids(connection: &Connection, query: &Query, owned: &OwnedBy) -> R
                 while let Some(row) = rows.next().sorted()? {
                     next.insert(row.get(0).sorted()?);
                     if next.len() > MOST {
-                        return Err(Error::invalid("ownerSeniority", format!("leads to more than {MOST} owners")));
+                        return Err(Error::invalid(
+                            "ownerSeniority",
+                            format!("leads to more than {MOST} owners"),
+                        ));
                     }
                 }
             }

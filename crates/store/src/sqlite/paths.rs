@@ -164,12 +164,7 @@ mod tests {
     #[test]
     fn a_path_comes_back_from_its_text() {
         let path = FieldPath {
-            steps: vec![
-                Step::Field("a.\"b".into()),
-                Step::Index(3),
-                Step::Any,
-                Step::Field("null".into()),
-            ],
+            steps: vec![Step::Field("a.\"b".into()), Step::Index(3), Step::Any, Step::Field("null".into())],
         };
         assert_eq!(text(&path), r#"["a.\"b",3,null,"null"]"#);
         assert_eq!(parse(&text(&path)), Some(path));

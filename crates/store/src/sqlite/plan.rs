@@ -178,7 +178,9 @@ impl<'q> Plan<'q> {
             return Ok(false);
         }
         let created: i64 = row.get(3).sorted()?;
-        if query.since.is_some_and(|since| created < since) || query.before.is_some_and(|before| created >= before) {
+        if query.since.is_some_and(|since| created < since)
+            || query.before.is_some_and(|before| created >= before)
+        {
             return Ok(false);
         }
         let conditions = &self.conditions[self.scopes[scope].resource];
@@ -225,7 +227,11 @@ impl<'q> Plan<'q> {
             // Scopes are sorted by cluster first.
             OrderField::Cluster => {
                 let (a_scope, b_scope) = (&self.scopes[a.scope], &self.scopes[b.scope]);
-                if a.scope == b.scope { std::cmp::Ordering::Equal } else { a_scope.cluster.cmp(&b_scope.cluster) }
+                if a.scope == b.scope {
+                    std::cmp::Ordering::Equal
+                } else {
+                    a_scope.cluster.cmp(&b_scope.cluster)
+                }
             }
             OrderField::Namespace => a.namespace.cmp(&b.namespace),
             OrderField::Name => a.name.cmp(&b.name),

@@ -42,11 +42,12 @@ impl Readers {
             let idle = readers.idle.lock().pop();
             let mut session = match idle {
                 Some(session) => session,
-                None => Session { connection: schema::open_reader(&readers.options)?, bodies: Bodies::new()? },
+                None => {
+                    Session { connection: schema::open_reader(&readers.options)?, bodies: Bodies::new()? }
+                }
             };
             let Session { connection, bodies } = &mut session;
-            let snapshot =
-                connection.transaction_with_behavior(TransactionBehavior::Deferred).sorted()?;
+            let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred).sorted()?;
             let result = job(&snapshot, bodies);
             drop(snapshot);
             // After an error the connection may be at fault: the next job opens another.

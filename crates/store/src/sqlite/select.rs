@@ -153,7 +153,8 @@ impl Piece<'_> {
             if self.pass_whole(plan, &group) {
                 continue;
             }
-            let ahead = (self.selection.left.saturating_add(self.selection.skip)).min(PIECE_ROWS as u64) as usize + 1;
+            let ahead =
+                (self.selection.left.saturating_add(self.selection.skip)).min(PIECE_ROWS as u64) as usize + 1;
             let chunk = if group.len() == 1 { ahead } else { ahead * 2 / group.len() };
             let mut lanes: Vec<Lane> =
                 group.iter().map(|scope| Lane::new(*scope, self.frontier(plan, *scope), chunk)).collect();
@@ -205,7 +206,9 @@ impl Piece<'_> {
         deadline: &Deadline,
     ) -> Result<Ended, Error> {
         for lane in &mut *lanes {
-            if !lane.refill(connection, plan, reader, deadline)? || (deadline.is_over() && lane.ahead.is_empty()) {
+            if !lane.refill(connection, plan, reader, deadline)?
+                || (deadline.is_over() && lane.ahead.is_empty())
+            {
                 return Ok(Ended::No);
             }
         }

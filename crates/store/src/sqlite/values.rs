@@ -41,13 +41,14 @@ fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|at| bytes[*at] != b'-') {
         return None;
     }
-    let mut digits = bytes.iter().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23)).map(
-        |(_, digit)| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        },
-    );
+    let mut digits =
+        bytes.iter().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23)).map(|(_, digit)| {
+            match digit {
+                b'0'..=b'9' => Some(digit - b'0'),
+                b'a'..=b'f' => Some(digit - b'a' + 10),
+                _ => None,
+            }
+        });
     let mut uuid = [0; 16];
     for byte in &mut uuid {
         *byte = digits.next()?? << 4 | digits.next()??;
@@ -106,9 +107,13 @@ mod tests {
 
     #[test]
     fn a_uid_comes_back_as_it_was() {
-        for text in
-            ["8f2d6f3c-1f0e-4a57-9c0b-0123456789ab", "8F2D6F3C-1F0E-4A57-9C0B-0123456789AB", "", "node-1", "é"]
-        {
+        for text in [
+            "8f2d6f3c-1f0e-4a57-9c0b-0123456789ab",
+            "8F2D6F3C-1F0E-4A57-9C0B-0123456789AB",
+            "",
+            "node-1",
+            "é",
+        ] {
             assert_eq!(Uid::new(text).text(), text);
         }
         assert!(matches!(Uid::new("8f2d6f3c-1f0e-4a57-9c0b-0123456789ab"), Uid::Uuid(_)));

@@ -156,8 +156,9 @@ impl Writer {
                 let _ = reply.send(begun);
             }
             Command::Remove(cluster, resource, reply) => {
-                let removed =
-                    self.transaction(|connection, memory| remove(connection, memory, &cluster, resource.as_ref()));
+                let removed = self.transaction(|connection, memory| {
+                    remove(connection, memory, &cluster, resource.as_ref())
+                });
                 self.work_left = true;
                 let _ = reply.send(removed);
             }
@@ -220,7 +221,9 @@ impl Writer {
             }
             Err(_) => {
                 for (batch, reply) in waiting {
-                    let _ = reply.send(self.transaction(|connection, memory| apply(connection, memory, &batch, &paths)));
+                    let _ = reply.send(
+                        self.transaction(|connection, memory| apply(connection, memory, &batch, &paths)),
+                    );
                 }
             }
         }
@@ -351,9 +354,8 @@ fn sweep_step(connection: &Connection, memory: &mut Memory, sweep: &mut Sweep) -
     let sql = "SELECT id, name, terms, namespace, generation FROM object INDEXED BY object_key \
                WHERE scope = ? AND (namespace, name) > (?, ?) ORDER BY namespace, name LIMIT ?";
     let mut statement = connection.prepare_cached(sql).sorted()?;
-    let mut rows = statement
-        .query(params![scope.id, sweep.after.namespace, sweep.after.name, STEP_ROWS])
-        .sorted()?;
+    let mut rows =
+        statement.query(params![scope.id, sweep.after.namespace, sweep.after.name, STEP_ROWS]).sorted()?;
     let (mut seen, mut doomed) = (0, Vec::new());
     while let Some(row) = rows.next().sorted()? {
         seen += 1;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Parser};
 use reach::child::AllowedTarget;
-use runtime::{FeatureGates, logging::Format};
+use runtime::{FeatureGates, lease, parse_duration, program::LogFlags};
 
 /// Registers the cluster it runs in with a parent, reports how it is, and lets the parent's users visit it.
 #[derive(Debug, Parser)]
@@ -69,11 +69,11 @@ pub(crate) struct Args {
     pub(crate) labels_aggregate_prefix: Vec<String>,
 
     /// Time between two reports of an unchanged cluster.
-    #[arg(long, default_value = "3m0s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "3m0s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) cluster_status_update_frequency: Duration,
 
     /// Time between two looks at the cluster.
-    #[arg(long, default_value = "20s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "20s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) cluster_status_collect_frequency: Duration,
 
     /// Another server in this cluster's network that the parent's users may visit:
@@ -101,17 +101,8 @@ pub(crate) struct Args {
     #[arg(long, default_value = api::names::SYSTEM_NAMESPACE, env = "AGENT_NAMESPACE", value_name = "NAMESPACE")]
     pub(crate) leader_elect_resource_namespace: String,
 
-    /// How long the Lease of a dead agent holds.
-    #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
-    pub(crate) leader_elect_lease_duration: Duration,
-
-    /// How long the leader tries to renew before it gives up.
-    #[arg(long, default_value = "10s", value_parser = duration, value_name = "DURATION")]
-    pub(crate) leader_elect_renew_deadline: Duration,
-
-    /// Time between attempts to get or renew the Lease.
-    #[arg(long, default_value = "2s", value_parser = duration, value_name = "DURATION")]
-    pub(crate) leader_elect_retry_period: Duration,
+    #[command(flatten)]
+    pub(crate) leader_elect_times: lease::Times,
 
     /// Switches features, for example SocketConnection=true,AppPusher=true.
     #[arg(long, default_value = "", value_name = "NAME=BOOL,…")]
@@ -121,17 +112,8 @@ pub(crate) struct Args {
     #[arg(long, default_value = "127.0.0.1:10650", value_name = "IP:PORT")]
     pub(crate) health_address: String,
 
-    /// How log lines are written: text or json.
-    #[arg(long, default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: Format,
-
-    /// What is logged: a level, or levels per module such as info,registration=debug.
-    #[arg(long, default_value = "info", env = "CLUSTERWAY_LOG", value_name = "FILTER")]
-    pub(crate) log: String,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    runtime::parse_duration(text)
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 #[cfg(test)]

@@ -8,35 +8,17 @@ mod wiring;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
-use runtime::Tasks;
 
 use crate::args::Args;
 
 /// How long a shutdown may take: the tunnel drains within 10 s.
 const SHUTDOWN: Duration = Duration::from_secs(15);
 
-// Two threads serve one tunnel well; more only cost memory on a small box.
+// One thread carries one tunnel faster than two that wake each other, and needs less memory.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     runtime::tls::install_crypto_provider();
     let args = Args::parse();
-    match run(args).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Logging may be what failed.
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(args: Args) -> anyhow::Result<()> {
-    runtime::logging::init(args.log_format, &args.log)?;
-    let tasks = Tasks::new();
-    wiring::start(&tasks, args).await?;
-    tasks.until_asked_to_end().await?;
-    match tasks.shutdown(SHUTDOWN).await {
-        None => Ok(()),
-        Some(failure) => Err(failure),
-    }
+    let log = args.log.clone();
+    runtime::program::run(&log, SHUTDOWN, async |tasks| wiring::start(tasks, args).await).await
 }

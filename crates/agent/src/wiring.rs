@@ -155,9 +155,7 @@ fn leadership(tasks: &Tasks, client: Client, args: &Args) -> watch::Receiver<Lea
         namespace: args.leader_elect_resource_namespace.clone(),
         name: args.leader_elect_resource_name.clone(),
         identity: lease::identity(),
-        duration: args.leader_elect_lease_duration,
-        renew_deadline: args.leader_elect_renew_deadline,
-        retry_period: args.leader_elect_retry_period,
+        times: args.leader_elect_times.clone(),
     };
     lease::elect(tasks, client, options)
 }

@@ -173,6 +173,19 @@ pub mod headers {
     pub const CHILD_IMPERSONATE_GROUP: &str = "clusterway-child-impersonate-group";
     /// The parent's audit id of a request.
     pub const AUDIT_ID: &str = "audit-id";
+    /// Headers that belong to one connection only (RFC 9110, 7.6.1), beside those that `Connection` names. Whoever passes
+    /// a message on ends them.
+    pub const HOP_BY_HOP: [&str; 9] = [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
 }
 
 /// Extra keys of a caller's identity that speak of the child (contract 2.5). They hold credentials: they never

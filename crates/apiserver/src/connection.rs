@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use prometheus_client::metrics::gauge::Gauge;
 use runtime::CancellationToken;
 use rustls::{ServerConfig, pki_types::CertificateDer};
-use tokio::net::TcpStream;
+use tokio::{io::BufWriter, net::TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
 
@@ -23,6 +23,9 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const WINDOW_OF_FRONT_PROXY: u32 = 64 * 1024 * 1024;
 const WINDOW_OF_OTHERS: u32 = 8 * 1024 * 1024;
 const SEND_BUFFER: usize = 256 * 1024;
+/// Frames are written one by one; together they make fewer TLS records and system calls. HTTP/2 only: a connection that
+/// became a tunnel has no use for it, and there are thousands of those.
+const WRITE_BUFFER: usize = 64 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(15);
 const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 /// Users may be in hundreds of groups, each a header of its own.
@@ -96,7 +99,6 @@ async fn http(
     let limits = pipeline.limits.clone();
     let (address, outdated) = (peer.address, peer.outdated().clone());
     let front_proxy = pipeline.is_front_proxy(&peer);
-    let io = TokioIo::new(stream);
     let service = service_fn(move |request| {
         let (pipeline, peer) = (pipeline.clone(), peer.clone());
         async move { Ok::<_, Infallible>(pipeline.serve(peer, request).await) }
@@ -109,6 +111,7 @@ async fn http(
     };
     let ended = async {
         if http2 {
+            let io = TokioIo::new(BufWriter::with_capacity(WRITE_BUFFER, stream));
             let mut connection = pin!(newer(&limits, front_proxy).serve_connection(io, service));
             tokio::select! {
                 ended = connection.as_mut() => return ended,
@@ -116,6 +119,7 @@ async fn http(
             }
             connection.await
         } else {
+            let io = TokioIo::new(stream);
             let mut connection = pin!(older(&limits).serve_connection(io, service).with_upgrades());
             tokio::select! {
                 ended = connection.as_mut() => return ended,

@@ -6,20 +6,8 @@
 
 use std::borrow::Cow;
 
+use api::names::headers::HOP_BY_HOP;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-
-/// Headers that belong to one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Removes the headers that belong to one connection, and those that `Connection` names. Returns the protocol the
 /// client wants to switch to, with the two headers of that wish put back, so that a handler can act on it.

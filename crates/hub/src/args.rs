@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
-use runtime::{FeatureGates, logging::Format};
+use runtime::{FeatureGates, lease, parse_duration, program::LogFlags};
 
 /// The control plane of Clusterway: approves registrations, follows the clusters, and is the way to them.
 #[derive(Debug, Parser)]
@@ -41,17 +41,8 @@ pub(crate) struct Args {
     #[arg(long, default_value = "clusternet-hub", value_name = "LEASE")]
     pub(crate) leader_elect_resource_name: String,
 
-    /// How long the Lease of a dead hub holds.
-    #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
-    pub(crate) leader_elect_lease_duration: Duration,
-
-    /// How long the leader tries to renew before it gives up.
-    #[arg(long, default_value = "10s", value_parser = duration, value_name = "DURATION")]
-    pub(crate) leader_elect_renew_deadline: Duration,
-
-    /// Time between attempts to get or renew the Lease.
-    #[arg(long, default_value = "2s", value_parser = duration, value_name = "DURATION")]
-    pub(crate) leader_elect_retry_period: Duration,
+    #[command(flatten)]
+    pub(crate) leader_elect_times: lease::Times,
 
     /// Switches features, for example SocketConnection=true.
     #[arg(long, default_value = "", value_name = "NAME=BOOL,…")]
@@ -68,7 +59,7 @@ pub(crate) struct Args {
     pub(crate) allow_clear_tokens: bool,
 
     /// How long the whole answer to a visit may take that is neither a watch, a followed log nor an upgrade.
-    #[arg(long, default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "10m", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) visit_deadline: Duration,
 
     /// Requests in flight per caller; watches count while they are open.
@@ -79,18 +70,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 2000, value_name = "N")]
     pub(crate) max_in_flight_per_child: usize,
 
-    /// How log lines are written: text or json.
-    #[arg(long, default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: Format,
-
-    /// What is logged: a level, or levels per module such as info,registration=debug. The target audit has the visits.
-    #[arg(long, default_value = "info", env = "CLUSTERWAY_LOG", value_name = "FILTER")]
-    pub(crate) log: String,
-}
-
-/// `90s`, `3m0s`, `1h`, `500ms`.
-fn duration(text: &str) -> Result<Duration, String> {
-    runtime::parse_duration(text)
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 #[cfg(test)]
@@ -103,7 +84,7 @@ mod tests {
     fn the_flags_are_consistent_and_the_defaults_parse() {
         Args::command().debug_assert();
         let args = Args::parse_from(["clusterway-hub"]);
-        assert_eq!(args.leader_elect_lease_duration, Duration::from_secs(15));
+        assert_eq!(args.leader_elect_times.duration, Duration::from_secs(15));
         assert!(!args.allow_clear_tokens && !args.trust_agent_labels);
     }
 }

@@ -8,7 +8,6 @@ mod wiring;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
-use runtime::Tasks;
 
 use crate::args::Args;
 
@@ -19,23 +18,6 @@ const SHUTDOWN: Duration = Duration::from_secs(25);
 async fn main() -> ExitCode {
     runtime::tls::install_crypto_provider();
     let args = Args::parse();
-    match run(args).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Logging may be what failed.
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(args: Args) -> anyhow::Result<()> {
-    runtime::logging::init(args.log_format, &args.log)?;
-    let tasks = Tasks::new();
-    wiring::start(&tasks, args).await?;
-    tasks.until_asked_to_end().await?;
-    match tasks.shutdown(SHUTDOWN).await {
-        None => Ok(()),
-        Some(failure) => Err(failure),
-    }
+    let log = args.log.clone();
+    runtime::program::run(&log, SHUTDOWN, async |tasks| wiring::start(tasks, args).await).await
 }

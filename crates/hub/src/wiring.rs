@@ -9,7 +9,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use reach::{Directory, Reach};
-use runtime::{Tasks, lease, metrics::Metrics};
+use runtime::{Tasks, events::Events, lease, metrics::Metrics};
 use tracing::info;
 use tunnel::hub::Registry;
 
@@ -32,9 +32,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             namespace: args.namespace.clone(),
             name: args.leader_elect_resource_name.clone(),
             identity: identity.clone(),
-            duration: args.leader_elect_lease_duration,
-            renew_deadline: args.leader_elect_renew_deadline,
-            retry_period: args.leader_elect_retry_period,
+            times: args.leader_elect_times.clone(),
         },
     );
 
@@ -69,7 +67,8 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         visit_deadline: args.visit_deadline,
         enabled: args.feature_gates.enabled("SocketConnection", true),
     };
-    let sockets = proxy::Sockets::new(reach, registry, options, tasks.clone(), &metrics);
+    let events = Events::new(client.clone(), "clusternet-hub");
+    let sockets = proxy::Sockets::new(reach, registry, options, events, tasks.clone(), &metrics);
 
     // Until it is read, the server answers health routes only, and ends connections made before with their next request.
     let trust = TrustStore::default();

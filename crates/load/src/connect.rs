@@ -66,8 +66,8 @@ pub(crate) async fn loopback(host: &str, port: u16) -> anyhow::Result<SocketAddr
 }
 
 /// TLS with a certificate made for this run, which is written to `path` for the client.
-pub(crate) fn acceptor(name: &str, path: &Path) -> anyhow::Result<TlsAcceptor> {
-    let pair = rcgen::generate_simple_self_signed(vec![name.to_owned()])?;
+pub(crate) fn acceptor(names: &[&str], path: &Path) -> anyhow::Result<TlsAcceptor> {
+    let pair = rcgen::generate_simple_self_signed(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     std::fs::write(path, pair.cert.pem())?;
     let key = PrivateKeyDer::try_from(pair.signing_key.serialize_der()).map_err(|e| anyhow::anyhow!(e))?;
     let server = rustls::ServerConfig::builder()

@@ -48,7 +48,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn serve(args: Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.listen.ip().is_loopback(), "--listen must be a loopback address");
-    let acceptor = crate::connect::acceptor(&args.name, &args.certificate)?;
+    let acceptor = crate::connect::acceptor(&[&args.name], &args.certificate)?;
     let listener = TcpListener::bind(args.listen).await?;
     crate::print(&json!({ "address": listener.local_addr()?.to_string() }));
     let tasks = Tasks::new();

@@ -30,7 +30,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         args.listen.ip().is_loopback() && args.to.ip().is_loopback(),
         "only loopback addresses are relayed"
     );
-    let acceptor = crate::connect::acceptor("localhost", &args.certificate)?;
+    let acceptor = crate::connect::acceptor(&["localhost", "127.0.0.1"], &args.certificate)?;
     let connector = match &args.to_certificate {
         Some(path) => {
             let pem = std::fs::read(path).with_context(|| path.display().to_string())?;

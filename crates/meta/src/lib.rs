@@ -4,6 +4,7 @@
 //! * [`Quantity`]: sums of CPU and memory that print as Kubernetes prints them.
 //! * [`RawObject`]: any object as key fields and JSON bytes.
 //! * [`LabelSelector`], [`FieldSelector`]: which objects are wanted.
+//! * [`TableColumn`], [`TableCells`]: what a client prints of an object.
 //!
 //! Deliberately absent: I/O, async, clocks, and anything that knows about Clusterway's own kinds.
 
@@ -11,6 +12,7 @@ mod object;
 mod quantity;
 mod selector;
 mod status;
+mod table;
 
 pub use object::{ObjectKey, Owner, RawObject};
 pub use quantity::{ParseQuantityError, Quantity};
@@ -18,3 +20,4 @@ pub use selector::{
     FieldPath, FieldRequirement, FieldSelector, LabelRequirement, LabelSelector, Operator, Step,
 };
 pub use status::{Status, StatusCause, StatusDetails};
+pub use table::{TableCells, TableColumn};

@@ -5,6 +5,7 @@ use apiserver::{Body, Context};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use meta::Status;
+use reach::Registered;
 use tracing::{info, warn};
 
 use crate::sockets::Inner;
@@ -16,7 +17,7 @@ pub(crate) fn serve(
     cluster: &str,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Status> {
-    belongs(inner, context, cluster)?;
+    let registered = belongs(inner, context, cluster)?;
     match inner.registry.accept(cluster, &mut request) {
         Ok(switched) => {
             info!(%cluster, user = %context.user.name, "tunnel accepted");
@@ -24,6 +25,7 @@ pub(crate) fn serve(
         }
         Err(refused) => {
             warn!(%cluster, reason = refused.reason(), %refused, "tunnel refused");
+            inner.refusals.tell(&inner.tasks, &registered, &refused);
             Err(refused.status())
         }
     }
@@ -31,7 +33,7 @@ pub(crate) fn serve(
 
 /// The parent's RBAC has already said yes; this says it a second time in code: the tunnel of a cluster is opened by the
 /// ServiceAccount of the cluster's own namespace and by nobody else, administrators included.
-fn belongs(inner: &Inner, context: &Context, cluster: &str) -> Result<(), Status> {
+fn belongs(inner: &Inner, context: &Context, cluster: &str) -> Result<Registered, Status> {
     let directory = inner.reach.directory();
     let Some(registered) = directory.get(cluster) else {
         if !directory.is_complete() {
@@ -42,7 +44,7 @@ fn belongs(inner: &Inner, context: &Context, cluster: &str) -> Result<(), Status
     };
     let expected = format!("system:serviceaccount:{}:{}", registered.namespace, names::CHILD_SERVICE_ACCOUNT);
     if context.user.name == expected {
-        return Ok(());
+        return Ok(registered);
     }
     Err(Status::forbidden(format!(
         "The tunnel of cluster {cluster:?} is opened by {expected:?}, not by {:?}.",

@@ -13,6 +13,7 @@ mod attach;
 mod audit;
 mod caller;
 mod openapi;
+mod refusals;
 mod sockets;
 mod visit;
 

@@ -20,6 +20,8 @@ pub struct Registered {
     pub name: String,
     /// The dedicated namespace.
     pub namespace: String,
+    /// The ManagedCluster's UID, for Events about it.
+    pub uid: String,
 }
 
 /// From cluster id to the ManagedCluster that has it, kept in step by a watch on metadata.
@@ -92,7 +94,11 @@ impl Directory {
 }
 
 fn registered(cluster: &PartialObjectMeta<ManagedCluster>) -> Registered {
-    Registered { name: cluster.name_any(), namespace: cluster.namespace().unwrap_or_default() }
+    Registered {
+        name: cluster.name_any(),
+        namespace: cluster.namespace().unwrap_or_default(),
+        uid: cluster.uid().unwrap_or_default(),
+    }
 }
 
 /// The first ManagedCluster with an id keeps it; a second one is a mistake that must not redirect anybody.

@@ -1,19 +1,7 @@
 //! Which headers travel, and which end here.
 
+use api::names::headers::HOP_BY_HOP;
 use http::{HeaderMap, HeaderName, header};
-
-/// Headers that belong to one connection only (RFC 9110, 7.6.1), beside those the `Connection` header names.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Removes the headers that belong to one connection, and those that `Connection` names.
 ///

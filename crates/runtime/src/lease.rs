@@ -28,11 +28,41 @@ pub struct Options {
     pub name: String,
     /// Our identity, unique per process: `<hostname>_<uuid>`.
     pub identity: String,
-    /// How long a holder that stopped renewing keeps the Lease.
+    /// How fast to react.
+    pub times: Times,
+}
+
+/// How fast an election reacts, as flags.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Times {
+    /// How long the Lease of a dead holder holds.
+    #[arg(
+        id = "leader_elect_lease_duration",
+        long = "leader-elect-lease-duration",
+        default_value = "15s",
+        value_parser = crate::parse_duration,
+        value_name = "DURATION"
+    )]
     pub duration: Duration,
-    /// How long the holder tries to renew before it steps down by itself; below `duration`.
+
+    /// How long the leader tries to renew before it gives up; below the duration.
+    #[arg(
+        id = "leader_elect_renew_deadline",
+        long = "leader-elect-renew-deadline",
+        default_value = "10s",
+        value_parser = crate::parse_duration,
+        value_name = "DURATION"
+    )]
     pub renew_deadline: Duration,
-    /// Time between attempts.
+
+    /// Time between attempts to get or renew the Lease.
+    #[arg(
+        id = "leader_elect_retry_period",
+        long = "leader-elect-retry-period",
+        default_value = "2s",
+        value_parser = crate::parse_duration,
+        value_name = "DURATION"
+    )]
     pub retry_period: Duration,
 }
 
@@ -89,11 +119,11 @@ impl Elector {
                 }
                 Err(error) => debug!(%error, "lease attempt failed"),
             }
-            if self.sender.borrow().held && renewed.elapsed() > self.options.renew_deadline {
+            if self.sender.borrow().held && renewed.elapsed() > self.options.times.renew_deadline {
                 warn!(lease = %self.options.name, "lease could not be renewed in time, stepping down");
                 self.publish(Leadership::default());
             }
-            tokio::time::sleep(self.options.retry_period).await;
+            tokio::time::sleep(self.options.times.retry_period).await;
         }
     }
 
@@ -146,7 +176,7 @@ impl Elector {
         let ours = before.holder_identity.as_deref() == Some(self.options.identity.as_str());
         LeaseSpec {
             holder_identity: Some(self.options.identity.clone()),
-            lease_duration_seconds: Some(self.options.duration.as_secs() as i32),
+            lease_duration_seconds: Some(self.options.times.duration.as_secs() as i32),
             acquire_time: if ours { before.acquire_time.clone() } else { Some(now.clone()) },
             renew_time: Some(now),
             lease_transitions: Some(transitions),

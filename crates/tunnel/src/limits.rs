@@ -9,13 +9,14 @@ use hyper_util::rt::TokioTimer;
 use crate::streams::Executor;
 
 /// How much of one stream may be under way unread. One unread stream pins this much and blocks nothing else.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-/// How much of all streams may be under way unread: 64 stalled streams.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// How much of all streams may be under way unread: 256 stalled streams.
 const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 /// How much of one stream is buffered before its producer must wait.
 const SEND_BUFFER: usize = 256 * 1024;
-/// The largest frame: fewer and larger ones cost both ends less, and 64 KiB keep nobody waiting.
-pub(crate) const FRAME: u32 = 64 * 1024;
+/// The largest HTTP/2 frame; with its header it fits into one WebSocket frame. Fewer and larger frames cost both ends
+/// less than the default of 16 KiB, and these keep nobody waiting.
+const FRAME: u32 = 63 * 1024;
 /// All header fields of one message; users of many groups need more than the usual 16 KiB.
 const HEADER_LIST: u32 = 64 * 1024;
 /// Requests and upgrades running in one tunnel.

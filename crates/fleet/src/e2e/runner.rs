@@ -20,9 +20,12 @@ use crate::{
         tests,
     },
     fleet::Fleet,
-    http, install,
+    http,
+    install::{self, HUB},
     kubeconfig::Credential,
-    paths, seed, wait,
+    paths,
+    process::Spec,
+    seed, wait,
 };
 
 /// The fleet of the end-to-end tests.
@@ -152,11 +155,15 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     let parent = fleet.parent()?;
     found.insert(String::from("parent.url"), parent.url());
+    found.insert(String::from("parent.host"), host(&parent));
+    found
+        .insert(String::from("parent.ca-file"), parent.authority()?.certificate_file().display().to_string());
     found.insert(String::from("bootstrap-token"), install::SAMPLE_TOKEN.to_owned());
     found.insert(String::from("unknown-id"), String::from("11111111-2222-4333-8444-555555555555"));
     for child in fleet.children() {
         let name = &child.name;
         found.insert(format!("{name}.url"), child.url());
+        found.insert(format!("{name}.host"), host(&child));
         found.insert(format!("{name}.service-cidr"), child.service_cidr());
         found.insert(format!("{name}.pod-cidr"), child.pod_cidr());
         found.insert(format!("{name}.visitor"), child.token_of(seed::NAMESPACE, "visitor").await?);
@@ -169,6 +176,11 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
         }
     }
     Ok(found)
+}
+
+/// The API server's `IP:PORT`.
+fn host(cluster: &Cluster) -> String {
+    cluster.url().trim_start_matches("https://").to_owned()
 }
 
 /// The token that a registered child has for the parent.
@@ -251,10 +263,12 @@ fn expectation(step: &Step, variables: &BTreeMap<String, String>) -> anyhow::Res
 }
 
 async fn attempt(fleet: &Fleet, step: &Step, variables: &BTreeMap<String, String>) -> anyhow::Result<Answer> {
-    let cluster = fleet.cluster(&step.cluster)?;
+    let at_hub = step.cluster == HUB;
+    let cluster = if at_hub { fleet.parent()? } else { fleet.cluster(&step.cluster)? };
     let who = fill(&step.who, variables)?;
     if let Some(request) = &step.request {
-        return send(&cluster, &who, request, variables).await;
+        let nobody = if at_hub { hub_client(fleet).await? } else { cluster.http()? };
+        return send(&cluster, nobody, &who, request, variables).await;
     }
     if let Some(args) = &step.kubectl {
         let args =
@@ -268,13 +282,38 @@ async fn attempt(fleet: &Fleet, step: &Step, variables: &BTreeMap<String, String
         Some(Process::Stop(name)) => fleet.stop(name).await?,
         Some(Process::Kill(name)) => fleet.kill(name).await?,
         Some(Process::Start(name)) => drop(fleet.restart(name)?),
+        Some(Process::Agent(extra)) => {
+            let (child, _) = extra.name.split_once('/').context("an agent is CLUSTER/NAME")?;
+            let usual = fleet.agent_spec(&fleet.cluster(child)?, &flags(extra, variables)?)?;
+            let spec = fleet.spec(&extra.name, &usual.program, usual.args);
+            fleet.start(Spec { env: usual.env, ..spec })?;
+        }
+        Some(Process::Hub(extra)) => {
+            let flags = flags(extra, variables)?;
+            fleet.start(fleet.another_hub_spec(&extra.name, fleet.hub_port(), &flags)?)?;
+        }
+        Some(Process::Remove(name)) => fleet.remove(name).await?,
         None => {}
     }
     Ok(Answer::default())
 }
 
+fn flags(extra: &scenario::Extra, variables: &BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
+    extra.flags.iter().map(|flag| fill(flag, variables)).collect()
+}
+
+/// A client of the hub's own address, as nobody.
+async fn hub_client(fleet: &Fleet) -> anyhow::Result<http::Client> {
+    let service = "v1alpha1.proxies.clusternet.io";
+    let args = ["get", "apiservice", service, "-o", "go-template={{.spec.caBundle|base64decode}}"];
+    let authority = fleet.parent()?.kubectl_ok(&args).await?;
+    http::Client::new(&format!("https://127.0.0.1:{}", fleet.hub_port()), &authority, None)
+}
+
+/// Sends a request with the client `nobody`, or with one that has a certificate of the cluster.
 async fn send(
     cluster: &Cluster,
+    nobody: http::Client,
     who: &str,
     request: &scenario::Request,
     variables: &BTreeMap<String, String>,
@@ -287,17 +326,17 @@ async fn send(
     let mut words = who.split(' ');
     let client: http::Client = match (words.next().unwrap_or_default(), words.next()) {
         ("administrator", None) => cluster.http_as("fleet-administrator", &["system:masters"])?,
-        ("anonymous", None) => cluster.http()?,
+        ("anonymous", None) => nobody,
         ("user", Some(user)) => cluster.http_as(user, &words.collect::<Vec<_>>())?,
         ("token", Some(token)) => {
             builder = builder.header("authorization", format!("Bearer {token}"));
-            cluster.http()?
+            nobody
         }
         ("account", Some(account)) => {
             let (namespace, name) = account.split_once('/').context("an account is NAMESPACE/NAME")?;
             let token = cluster.token_of(namespace, name).await?;
             builder = builder.header("authorization", format!("Bearer {token}"));
-            cluster.http()?
+            nobody
         }
         _ => bail!("nobody is called {who}"),
     };

@@ -25,7 +25,7 @@ pub struct Scenario {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Whose cluster, the parent by default.
+    /// Whose cluster, the parent by default. `hub` is for requests at the hub's own address, as identities of the parent.
     #[serde(default = "parent")]
     pub cluster: String,
     /// Who: `administrator` (the default), `anonymous`, `user NAME [GROUP]`, `account NAMESPACE/NAME`, `token TOKEN`.
@@ -80,6 +80,22 @@ pub enum Process {
     Kill(String),
     /// Starts it again as it was.
     Start(String),
+    /// Starts one more agent, called `CLUSTER/ANYTHING`, in that cluster.
+    Agent(Extra),
+    /// Starts a hub at the usual port, where none runs.
+    Hub(Extra),
+    /// Ends one of those two in good order and forgets it.
+    Remove(String),
+}
+
+/// One more agent or hub.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extra {
+    /// The process's name, for later steps and its log.
+    pub name: String,
+    /// Flags beside the usual ones, or in their place.
+    pub flags: Vec<String>,
 }
 
 /// What must come back. Patterns are regular expressions.
@@ -147,7 +163,7 @@ pub fn read(directory: &Path) -> anyhow::Result<Vec<Scenario>> {
     let mut files: Vec<_> = std::fs::read_dir(directory)?
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.is_file())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     files.sort();
     let mut all: Vec<Scenario> = Vec::new();

@@ -1,19 +1,8 @@
 //! What of kubectl's headers goes on, and what the relay says in their place.
 
-use api::names::headers;
+use api::names::headers::{self, HOP_BY_HOP};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use meta::Status;
-
-/// Headers that belong to one connection.
-const HOP_BY_HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 
 /// Headers that say who somebody is. None of them comes from kubectl.
 const IDENTITY_PREFIXES: [&str; 4] = ["clusterway-", "impersonate-", "x-remote-", "x-forwarded-"];
@@ -92,10 +81,10 @@ fn strip(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in named {
         headers.remove(name);
     }
-    for name in ["keep-alive", "proxy-connection"] {
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }

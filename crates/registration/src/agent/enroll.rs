@@ -12,9 +12,10 @@ use api::{
     },
     names::{self, annotations, labels},
 };
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::{authentication::v1::SelfSubjectReview, core::v1::ObjectReference};
 use kube::{Api, Client, ResourceExt as _, api::PostParams};
 use rand::RngExt as _;
+use runtime::events::Events;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -55,11 +56,13 @@ pub(super) async fn prepare(options: &Options, keeper: &Keeper) -> anyhow::Resul
     Ok(memory)
 }
 
-/// Registers with the token from the flags, waits for the answer as long as it takes, and stores what it holds.
+/// Registers with the token from the flags, waits for the answer as long as it takes, and stores what it holds. A refusal
+/// is told to the people of this cluster by an Event on the Lease.
 /// `refused` is a token of ours that the parent did not take any more; it is not taken for an answer again.
 pub(super) async fn register(
     options: &Options,
     keeper: &Keeper,
+    events: &Events,
     cluster_id: &str,
     mut memory: Memory,
     refused: Option<&str>,
@@ -105,6 +108,7 @@ pub(super) async fn register(
                 // Said once per reason, not every few seconds.
                 if told != why {
                     warn!(request = %name, reason = %why, "the parent does not register this cluster");
+                    events.warning_about(&lease(options), "RegistrationDenied", &why).await;
                     told = why;
                 }
                 sleep(REFUSED_EVERY).await;
@@ -134,6 +138,17 @@ pub(super) async fn restore(
     created.map_err(explain)?;
     info!(request = %wanted.name_any(), "the registration request was gone and was made again");
     Ok(())
+}
+
+/// What this cluster's people are told about registration is told on the agent's Lease: its UID is the cluster's id.
+fn lease(options: &Options) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(String::from("coordination.k8s.io/v1")),
+        kind: Some(String::from("Lease")),
+        name: Some(options.lease_name.clone()),
+        namespace: Some(options.lease_namespace.clone()),
+        ..ObjectReference::default()
+    }
 }
 
 enum Answer {
@@ -279,6 +294,17 @@ mod tests {
             ..ClusterRegistrationRequestStatus::default()
         });
         assert!(matches!(answer(&denied, &key, None), Answer::No(why) if why == "The name is taken."));
+    }
+
+    #[test]
+    fn events_are_about_the_lease_of_this_agent_in_its_namespace() {
+        let about = lease(&sample());
+        assert_eq!(about.name, Some(sample().lease_name));
+        assert_eq!(about.namespace, Some(sample().lease_namespace));
+        assert_eq!(
+            (about.api_version.as_deref(), about.kind.as_deref()),
+            (Some("coordination.k8s.io/v1"), Some("Lease"))
+        );
     }
 
     #[test]

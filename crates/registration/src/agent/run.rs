@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use kube::Client;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-use runtime::{OnError, Tasks, lease::Leadership, metrics::Metrics};
+use runtime::{OnError, Tasks, events::Events, lease::Leadership, metrics::Metrics};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
@@ -50,6 +50,7 @@ impl Handle {
 
 struct Agent {
     child: Client,
+    events: Events,
     options: Options,
     credentials: watch::Sender<Option<ParentCredentials>>,
     nodes_changed: Arc<Notify>,
@@ -69,6 +70,7 @@ pub fn start(
     options.check()?;
     let (sender, credentials) = watch::channel(None);
     let agent = Arc::new(Agent {
+        events: Events::new(child.clone(), "clusternet-agent"),
         child,
         options,
         credentials: sender,
@@ -134,7 +136,8 @@ impl Agent {
         let mut refused: Option<String> = None;
         loop {
             if memory.token.is_none() {
-                memory = enroll::register(options, &keeper, &id, memory, refused.as_deref()).await?;
+                memory =
+                    enroll::register(options, &keeper, &self.events, &id, memory, refused.as_deref()).await?;
             }
             let refusal = self.steady(&keeper, &id, &mut memory).await?;
             self.credentials.send_replace(None);

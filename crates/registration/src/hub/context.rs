@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use kube::Client;
 use parking_lot::Mutex;
 use rand::RngExt as _;
+use runtime::events::Events;
 
-use super::{Options, counters::Counters, events::Events, fence::Fence, lifecycle::Memory, token::Issuer};
+use super::{Options, counters::Counters, fence::Fence, lifecycle::Memory, token::Issuer};
 
 /// The first wait after a failure; it doubles up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -34,7 +35,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(client: Client, options: Options, counters: Counters) -> Self {
         Self {
-            events: Events::new(client.clone()),
+            events: Events::new(client.clone(), "clusternet-hub"),
             fence: Fence::new(client.clone()),
             issuer: Issuer::new(client.clone(), options.token_lifetime),
             memory: Memory::watching(Timestamp::now()),

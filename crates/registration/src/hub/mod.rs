@@ -16,7 +16,6 @@ mod context;
 mod counters;
 mod decision;
 mod deregister;
-mod events;
 mod fence;
 mod io;
 mod labels;

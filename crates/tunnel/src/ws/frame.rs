@@ -4,8 +4,9 @@ use bytes::{BufMut as _, BytesMut};
 
 use super::Error;
 
-/// The largest frame we send. Small frames keep small requests from waiting behind a bulk transfer.
-pub(crate) const MAX_SENT: usize = 64 * 1024;
+/// The largest frame we send: what a length of two bytes can say. Larger ones would keep small requests waiting behind
+/// a bulk transfer.
+pub(crate) const MAX_SENT: usize = u16::MAX as usize;
 /// The largest frame we take. Payload is passed on as it arrives, so this is hygiene and not a matter of memory.
 pub(crate) const MAX_TAKEN: u64 = 64 * 1024;
 /// Control frames carry no more than this (RFC 6455 section 5.5).
@@ -102,7 +103,7 @@ pub(crate) fn parse(bytes: &[u8], role: Role, in_message: bool) -> Result<Header
     Ok(Header { kind, length, mask, unfinished: in_message })
 }
 
-/// Appends a whole frame whose payload is the first `length` bytes of `parts`, at most 64 KiB.
+/// Appends a whole frame whose payload is the first `length` bytes of `parts`, at most [`MAX_SENT`].
 pub(crate) fn write<'a>(
     out: &mut BytesMut,
     role: Role,

@@ -13,7 +13,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol},
 };
 
-use super::{Error, Meter, Role, Stream, Totals};
+use super::{Error, Meter, Role, Stream, Totals, frame::MAX_SENT};
 
 fn pair(capacity: usize) -> (Stream<DuplexStream>, Stream<DuplexStream>) {
     let (client, server) = tokio::io::duplex(capacity);
@@ -82,7 +82,7 @@ async fn another_implementation_understands_us_and_we_it() {
                 let Message::Binary(part) = theirs.next().await.unwrap().unwrap() else {
                     panic!("not binary")
                 };
-                assert!(part.len() <= 16 * 1024, "a frame of {} bytes", part.len());
+                assert!(part.len() <= MAX_SENT, "a frame of {} bytes", part.len());
                 got.extend_from_slice(&part);
             }
         };

@@ -6,6 +6,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::fleet::Fleet;
 
+mod audit;
 mod registration;
 mod secrets;
 mod streams;
@@ -37,10 +38,12 @@ macro_rules! tests {
 pub fn all() -> Vec<Test> {
     tests![
         upgrades::exec_attach_logs_cp_and_port_forward_work_with_both_protocols within 240,
+        audit::every_visit_is_one_audit_line_with_the_parents_audit_id within 150,
         secrets::no_log_and_no_audit_record_holds_a_credential within 60,
         streams::a_watch_brings_events_while_it_is_open within 60,
         streams::fifty_unread_streams_block_nobody within 120,
         streams::a_big_body_leaves_small_requests_alone within 240,
+        streams::a_slow_reader_of_a_file_gets_every_byte_and_slows_nobody within 240,
         streams::an_allowed_target_gets_path_and_query_as_they_were_sent within 120,
         streams::a_watch_stays_open_for_three_minutes within 240,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,

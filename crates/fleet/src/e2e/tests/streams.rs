@@ -148,6 +148,48 @@ pub(super) async fn a_big_body_leaves_small_requests_alone(fleet: &Fleet) -> any
     .await
 }
 
+/// Contract check X21.
+pub(super) async fn a_slow_reader_of_a_file_gets_every_byte_and_slows_nobody(
+    fleet: &Fleet,
+) -> anyhow::Result<()> {
+    const SIZE: usize = 100_000_000;
+    /// Ten seconds for the whole file.
+    const PAUSE: Duration = Duration::from_millis(100);
+    const BEFORE_A_PAUSE: usize = SIZE / 100;
+    with_target(fleet, |visitor, target| async move {
+        let mut answer = visitor.client.send(visitor.request(&format!("/http/{target}/{SIZE}"))?).await?;
+        let reader = async {
+            let (mut got, mut pause_at) = (0usize, BEFORE_A_PAUSE);
+            while let Some(frame) = answer.body_mut().frame().await {
+                let Ok(data) = frame?.into_data() else { continue };
+                let wrong = data.iter().zip(got..).find(|(byte, at)| usize::from(**byte) != at % 251);
+                ensure!(wrong.is_none(), "the file is wrong at {wrong:?}");
+                got += data.len();
+                if got >= pause_at {
+                    pause_at = got + BEFORE_A_PAUSE;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+            ensure!(got == SIZE, "{got} bytes of {SIZE} came");
+            Ok(())
+        };
+        let mut reader = std::pin::pin!(reader);
+        let mut times = Vec::new();
+        loop {
+            tokio::select! {
+                done = &mut reader => {
+                    done?;
+                    break;
+                }
+                took = visitor.small() => times.push(took?),
+            }
+        }
+        quick(times).context("beside a slow reader")?;
+        Ok(())
+    })
+    .await
+}
+
 pub(super) async fn an_allowed_target_gets_path_and_query_as_they_were_sent(
     fleet: &Fleet,
 ) -> anyhow::Result<()> {

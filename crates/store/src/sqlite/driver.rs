@@ -1,0 +1,246 @@
+//! Answers of few objects: the condition that leaves the fewest is looked up in its index, the others are asked of
+//! what that gives, and the result is sorted.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row, ToSql, params};
+
+use super::{
+    error::Sorted as _,
+    owners,
+    plan::{COLUMNS, Key, Plan, Reader, Source, listed},
+    values::Uid,
+};
+use crate::{Error, OrderField};
+
+/// What the objects of an answer can be looked up by.
+pub(super) enum Driver {
+    /// The controlling owners.
+    Owners(Vec<Uid>),
+    /// The names.
+    Names,
+    /// The condition at this place in [`Plan::conditions`], which lists values.
+    Condition(usize),
+    /// Three characters in a row of the name, as an expression for the trigram index.
+    Trigrams(String),
+    /// The time of creation.
+    Created,
+}
+
+/// The most objects that are looked up and sorted in memory.
+pub(super) const MOST: u64 = 20_000;
+
+impl Driver {
+    /// The best driver, or `None` if it is better to go through the objects in order.
+    ///
+    /// Looking up and sorting `h` hits costs about as much as passing `h` objects in order; in order, `limit` hits
+    /// are found after `limit · objects / h`.
+    pub(super) fn choose(connection: &Connection, plan: &Plan<'_>) -> Result<Option<Self>, Error> {
+        let query = plan.query;
+        if let Some(owned) = &query.owner {
+            return Ok(Some(Self::Owners(owners::uids(connection, query, owned)?)));
+        }
+        if !query.names.is_empty() {
+            return Ok(Some(Self::Names));
+        }
+        let objects = plan.objects();
+        let limit = query.limit.map_or(objects, |limit| limit.get().saturating_add(query.offset()));
+        let cap = (limit as f64 * objects as f64).sqrt().clamp(1000.0, MOST as f64) as u64;
+        let mut best = None;
+        let mut fewest = cap + 1;
+        for driver in Self::candidates(plan) {
+            let hits = driver.estimate(connection, plan, fewest)?;
+            if hits < fewest {
+                (best, fewest) = (Some(driver), hits);
+            }
+        }
+        Ok(best)
+    }
+
+    fn candidates(plan: &Plan<'_>) -> Vec<Self> {
+        let query = plan.query;
+        let conditions = plan.conditions.first().map_or(0, Vec::len);
+        let looked_up = |at: &usize| {
+            plan.conditions.iter().all(|conditions| {
+                let condition = &conditions[*at];
+                matches!(condition.source, Source::Index(_)) && listed(&condition.operator).is_some()
+            })
+        };
+        let mut candidates: Vec<Self> = (0..conditions).filter(looked_up).map(Self::Condition).collect();
+        candidates.extend(trigrams(&query.fuzzy_names).map(Self::Trigrams));
+        let by_creation = plan.order.first().is_some_and(|term| term.field == OrderField::CreatedAt);
+        if (query.since.is_some() || query.before.is_some()) && !by_creation {
+            candidates.push(Self::Created);
+        }
+        candidates
+    }
+
+    /// How many objects it leaves; counts up to `cap` only.
+    fn estimate(&self, connection: &Connection, plan: &Plan<'_>, cap: u64) -> Result<u64, Error> {
+        let mut hits = 0;
+        let count = |sql: &str, params: &[&dyn ToSql]| -> Result<u64, Error> {
+            connection.prepare_cached(sql).sorted()?.query_row(params, |row| row.get(0)).sorted()
+        };
+        if let Self::Trigrams(expression) = self {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM name_trigram WHERE name_trigram MATCH ? LIMIT ?)";
+            return count(sql, params![expression, cap]);
+        }
+        for scope in &plan.scopes {
+            let left = cap - hits;
+            match self {
+                Self::Owners(_) | Self::Names | Self::Trigrams(_) => {}
+                Self::Condition(at) => {
+                    let condition = &plan.conditions[scope.resource][*at];
+                    let Source::Index(key) = condition.source else { continue };
+                    let sql = "SELECT count(*) FROM (SELECT 1 FROM term \
+                               WHERE scope = ? AND key = ? AND value = ? LIMIT ?)";
+                    for value in listed(&condition.operator).into_iter().flatten() {
+                        hits += count(sql, params![scope.id, key, value, left])?;
+                    }
+                }
+                Self::Created => {
+                    let sql = "SELECT count(*) FROM (SELECT 1 FROM object INDEXED BY object_created \
+                               WHERE scope = ? AND created >= ? AND created < ? LIMIT ?)";
+                    let (since, before) = created_range(plan);
+                    hits += count(sql, params![scope.id, since, before, left])?;
+                }
+            }
+            if hits >= cap {
+                return Ok(cap);
+            }
+        }
+        Ok(hits)
+    }
+
+    /// The objects that satisfy the whole query, in no order.
+    pub(super) fn gather(
+        &self,
+        connection: &Connection,
+        plan: &Plan<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Result<Vec<Key>, Error> {
+        let mut keys = Vec::new();
+        if let Self::Trigrams(expression) = self {
+            self.gather_names(connection, plan, reader, expression, &mut keys)?;
+            return Ok(keys);
+        }
+        for (at, scope) in plan.scopes.iter().enumerate() {
+            let mut look_up = |sql: &str, params: &[&dyn ToSql]| -> Result<(), Error> {
+                let mut statement = connection.prepare_cached(sql).sorted()?;
+                let mut rows = statement.query(params).sorted()?;
+                while let Some(row) = rows.next().sorted()? {
+                    if plan.accepts(at, row, reader)? {
+                        keys.push(Key::read(at, row)?);
+                    }
+                }
+                Ok(())
+            };
+            match self {
+                Self::Trigrams(_) => {}
+                Self::Owners(owners) => {
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM object AS o INDEXED BY object_owner WHERE o.scope = ? AND o.owner = ?"
+                    );
+                    for owner in owners {
+                        look_up(&sql, params![scope.id, owner])?;
+                    }
+                }
+                Self::Names => {
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM object AS o INDEXED BY object_name WHERE o.scope = ? AND o.name = ?"
+                    );
+                    for name in &plan.query.names {
+                        look_up(&sql, params![scope.id, name])?;
+                    }
+                }
+                Self::Condition(condition) => {
+                    let condition = &plan.conditions[scope.resource][*condition];
+                    let Source::Index(key) = condition.source else { continue };
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM term AS t CROSS JOIN object AS o ON o.id = t.object \
+                         WHERE t.scope = ? AND t.key = ? AND t.value = ?"
+                    );
+                    for value in listed(&condition.operator).into_iter().flatten() {
+                        look_up(&sql, params![scope.id, key, value])?;
+                    }
+                }
+                Self::Created => {
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM object AS o INDEXED BY object_created \
+                         WHERE o.scope = ? AND o.created >= ? AND o.created < ?"
+                    );
+                    let (since, before) = created_range(plan);
+                    look_up(&sql, params![scope.id, since, before])?;
+                }
+            }
+        }
+        // A field that is a list may hold several of the values.
+        keys.sort_unstable_by_key(|key| key.id);
+        keys.dedup_by_key(|key| key.id);
+        Ok(keys)
+    }
+
+    fn gather_names(
+        &self,
+        connection: &Connection,
+        plan: &Plan<'_>,
+        reader: &mut Reader<'_>,
+        expression: &str,
+        keys: &mut Vec<Key>,
+    ) -> Result<(), Error> {
+        let places: HashMap<i64, usize> =
+            plan.scopes.iter().enumerate().map(|(at, scope)| (scope.id, at)).collect();
+        let sql = format!(
+            "SELECT {COLUMNS}, o.scope FROM name_trigram AS f CROSS JOIN object AS o ON o.id = f.rowid \
+             WHERE f.name_trigram MATCH ?"
+        );
+        let mut statement = connection.prepare_cached(&sql).sorted()?;
+        let mut rows = statement.query([expression]).sorted()?;
+        while let Some(row) = rows.next().sorted()? {
+            let scope = |row: &Row<'_>| row.get::<_, i64>(8).sorted();
+            if let Some(at) = places.get(&scope(row)?)
+                && plan.accepts(*at, row, reader)?
+            {
+                keys.push(Key::read(*at, row)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn created_range(plan: &Plan<'_>) -> (i64, i64) {
+    (plan.query.since.unwrap_or(i64::MIN), plan.query.before.unwrap_or(i64::MAX))
+}
+
+/// An expression for the trigram index that every name with all of `parts` in it satisfies; `None` if the parts are
+/// too short. The index says where to look only, so trigrams that overlap are left out.
+fn trigrams(parts: &[String]) -> Option<String> {
+    let mut expression = String::new();
+    for part in parts {
+        let characters: Vec<char> = part.chars().collect();
+        let Some(last) = characters.len().checked_sub(3) else { continue };
+        for start in (0..last).step_by(3).chain([last]) {
+            let trigram: String = characters[start..start + 3].iter().collect();
+            if !expression.is_empty() {
+                expression.push_str(" AND ");
+            }
+            expression.push('"');
+            expression.push_str(&trigram.replace('"', "\"\""));
+            expression.push('"');
+        }
+    }
+    Some(expression).filter(|expression| !expression.is_empty() && !expression.contains('\0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_looked_for_by_three_characters_at_a_time() {
+        let of = |parts: &[&str]| trigrams(&parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["abcdefgh"]).as_deref(), Some(r#""abc" AND "def" AND "fgh""#));
+        assert_eq!(of(&["abc", "x", "a\"b"]).as_deref(), Some(r#""abc" AND "a""b""#));
+        assert_eq!(of(&["ab", ""]), None);
+    }
+}

@@ -16,7 +16,7 @@ mod selector;
 mod status;
 mod table;
 
-pub use object::{ObjectKey, Owner, RawObject};
+pub use object::{ObjectError, ObjectKey, Owner, RawObject};
 pub use quantity::{ParseQuantityError, Quantity};
 pub use scan::{Bookmark, DEFAULT_OBJECT_LIMIT, ListMeta, ListScanner, ScanError, WatchEvent, WatchScanner};
 pub use selector::{

@@ -6,8 +6,8 @@ pub const ALL_CLUSTERS: &str = "all";
 /// Label keys inside `labelSelector` that are conditions of the search and never matched against objects. Each does
 /// what the query parameter in its description does.
 pub mod labels {
-    /// Whatever contains this is a condition, never the label of an object.
-    pub const MARK: &str = "clusterpedia.io";
+    /// Keys that begin with one of these are conditions, never labels of objects.
+    pub const PREFIXES: [&str; 2] = ["search.clusterpedia.io/", "internalstorage.clusterpedia.io/"];
     /// `names`.
     pub const NAMES: &str = "search.clusterpedia.io/names";
     /// `clusters`.

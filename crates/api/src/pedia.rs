@@ -146,6 +146,7 @@ pub struct CaKey {
     /// What name is the name of. It is a Secret when this is not set: CA certificates are no secret, and a ConfigMap will
     /// do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CaKind")]
     pub kind: Option<CaKind>,
     /// The name of the Secret or ConfigMap.
     #[schemars(length(min = 1, max = 253))]
@@ -166,12 +167,8 @@ pub enum CaKind {
 }
 
 /// A rule selects resources of one API group, and which of their objects are synchronised.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!has(self.excludeResources) || self.group == '*' || '*' in self.resources")
-        .message("excludeResources: it takes away from a wildcard, and this rule has none; leave the names out of resources, or set resources to *"),
-)]
 pub struct SyncRule {
     /// The API group; the empty text is the core group, * is every group.
     pub group: String,
@@ -182,8 +179,8 @@ pub struct SyncRule {
     /// The resources, by plural or singular name in any case; * is all of the group.
     #[schemars(length(min = 1))]
     pub resources: Vec<String>,
-    /// The resources that a * in resources or group does not select, by plural or singular name. Where group is *, a name
-    /// may be followed by a dot and the group: leases.coordination.k8s.io.
+    /// The resources that this rule does not select although group and resources do, by plural or singular name in any
+    /// case. Where group is *, a name may be followed by a dot and the group: leases.coordination.k8s.io.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 317)))]
     pub exclude_resources: Vec<String>,
@@ -210,6 +207,7 @@ pub struct SyncRule {
     /// Whether the values in Secrets are synchronised. Drop: the keys are, the values are not. Keep: the values are too,
     /// and whoever may search the cluster can read them. It is Drop when this is not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SecretData")]
     pub secret_data: Option<SecretData>,
 }
 

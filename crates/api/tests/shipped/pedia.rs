@@ -194,16 +194,13 @@ fn the_status_of_a_pedia_cluster_is_that_of_the_contract() {
     );
 }
 
-/// A CEL rule's message names the field and the remedy.
 #[test]
 fn every_rule_of_validation_says_which_field_and_what_to_do() {
     let spec = schema("PediaCluster")["properties"]["spec"].clone();
-    let rule = &spec["properties"]["syncResources"]["items"];
     let all = [
         (schema("PediaCluster"), 1),
         (spec.clone(), 3),
         (spec["properties"]["authenticationFrom"].clone(), 2),
-        (rule.clone(), 1),
         (schema("ResourceCollection"), 1),
     ];
     for (schema, count) in all {

@@ -54,29 +54,29 @@ pub struct PediaClusterSpec {
         pattern = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
     ))]
     pub cluster_id: Option<String>,
-    /// A whole kubeconfig, of which the current context is used. It wins over apiserver, caData, tokenData, certData and
+    /// A whole kubeconfig in base64, of which the current context is used. It wins over apiserver, caData, tokenData, certData and
     /// keyData.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::canonical_bytes")]
+    #[schemars(schema_with = "schema::base64")]
     pub kubeconfig: Option<ByteString>,
     /// The URL of the cluster's API server. It is needed where there is neither a clusterId nor a kubeconfig.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apiserver: Option<String>,
-    /// The CA certificates of the cluster's API server, in PEM.
+    /// The CA certificates of the cluster's API server, base64 of PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::canonical_bytes")]
+    #[schemars(schema_with = "schema::base64")]
     pub ca_data: Option<ByteString>,
-    /// A bearer token for the cluster.
+    /// A bearer token for the cluster, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::canonical_bytes")]
+    #[schemars(schema_with = "schema::base64")]
     pub token_data: Option<ByteString>,
-    /// A client certificate for the cluster, in PEM. It needs keyData.
+    /// A client certificate for the cluster, base64 of PEM. It needs keyData.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::canonical_bytes")]
+    #[schemars(schema_with = "schema::base64")]
     pub cert_data: Option<ByteString>,
-    /// The private key of certData, in PEM.
+    /// The private key of certData, base64 of PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::canonical_bytes")]
+    #[schemars(schema_with = "schema::base64")]
     pub key_data: Option<ByteString>,
     /// Secrets that hold the credentials, so that they need not stand here. They are in the namespace of the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]

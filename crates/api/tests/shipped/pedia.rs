@@ -105,7 +105,7 @@ fn the_spec_of_a_pedia_cluster_has_the_fields_of_the_contract_and_the_cluster_id
         (&["apiserver", "shardingName", "syncResourcesRefName"][..], json!({ "type": "string" })),
         (
             &["caData", "certData", "keyData", "kubeconfig", "tokenData"],
-            json!({ "type": "string", "format": "byte", "pattern": BASE64 }),
+            json!({ "type": "string", "pattern": BASE64 }),
         ),
         (&["syncAllCustomResources"], json!({ "type": "boolean" })),
     ] {
@@ -256,6 +256,19 @@ fn an_example_of_the_contract_is_read_and_written_as_it_stands() {
     assert_eq!(cluster.spec.token_data.as_ref().unwrap().0, b"token");
     assert_eq!(cluster.spec.sync_resources[0].secret_data.unwrap_or_default(), SecretData::Drop);
     assert_eq!(serde_json::to_value(cluster).unwrap(), example);
+}
+
+#[test]
+fn credentials_the_schema_lets_pass_can_be_decoded() {
+    // An empty text is no credential; a manifest may have it where there is nothing to say.
+    let spec = json!({ "apiserver": "", "caData": "", "tokenData": "dG8=", "certData": "", "keyData": "", "syncResources": [] });
+    let spec: api::pedia::PediaClusterSpec = serde_json::from_value(spec).unwrap();
+    assert_eq!((spec.ca_data.unwrap().0.len(), spec.token_data.unwrap().0.len()), (0, 2));
+    // The pattern stops these.
+    for undecodable in ["dG9=", "dB==", "d", "dG8", "dG8=\n"] {
+        let spec = json!({ "tokenData": undecodable, "syncResources": [] });
+        assert!(serde_json::from_value::<api::pedia::PediaClusterSpec>(spec).is_err(), "{undecodable}");
+    }
 }
 
 #[test]

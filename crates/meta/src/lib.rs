@@ -5,7 +5,6 @@
 //! * [`RawObject`]: any object as key fields and JSON bytes.
 //! * [`ListScanner`], [`WatchScanner`]: answers of an API server cut into objects while they arrive.
 //! * [`LabelSelector`], [`FieldSelector`]: which objects are wanted.
-//! * [`TableColumn`], [`TableCells`]: what a client prints of an object.
 //!
 //! Deliberately absent: I/O, async, clocks, and anything that knows about Clusterway's own kinds.
 
@@ -20,7 +19,8 @@ pub use object::{ObjectError, ObjectKey, Owner, RawObject};
 pub use quantity::{ParseQuantityError, Quantity};
 pub use scan::{Bookmark, DEFAULT_OBJECT_LIMIT, ListMeta, ListScanner, ScanError, WatchEvent, WatchScanner};
 pub use selector::{
-    FieldPath, FieldRequirement, FieldSelector, LabelRequirement, LabelSelector, Operator, Step,
+    FieldPath, FieldRequirement, FieldSelector, InvalidSelectorError, LabelExpression, LabelRequirement,
+    LabelSelector, Operator, ParseSelectorError, Step, StructuredLabelSelector,
 };
 pub use status::{Status, StatusCause, StatusDetails};
 pub use table::{TableCells, TableColumn};

@@ -121,7 +121,7 @@ impl Driver {
     ) -> Result<Vec<Key>, Error> {
         let mut keys = Vec::new();
         if let Self::Trigrams(expression) = self {
-            self.gather_names(connection, plan, reader, expression, &mut keys)?;
+            gather_names(connection, plan, reader, expression, &mut keys)?;
             return Ok(keys);
         }
         for (at, scope) in plan.scopes.iter().enumerate() {
@@ -179,33 +179,32 @@ impl Driver {
         keys.dedup_by_key(|key| key.id);
         Ok(keys)
     }
+}
 
-    fn gather_names(
-        &self,
-        connection: &Connection,
-        plan: &Plan<'_>,
-        reader: &mut Reader<'_>,
-        expression: &str,
-        keys: &mut Vec<Key>,
-    ) -> Result<(), Error> {
-        let places: HashMap<i64, usize> =
-            plan.scopes.iter().enumerate().map(|(at, scope)| (scope.id, at)).collect();
-        let sql = format!(
-            "SELECT {COLUMNS}, o.scope FROM name_trigram AS f CROSS JOIN object AS o ON o.id = f.rowid \
-             WHERE f.name_trigram MATCH ?"
-        );
-        let mut statement = connection.prepare_cached(&sql).sorted()?;
-        let mut rows = statement.query([expression]).sorted()?;
-        while let Some(row) = rows.next().sorted()? {
-            let scope = |row: &Row<'_>| row.get::<_, i64>(8).sorted();
-            if let Some(at) = places.get(&scope(row)?)
-                && plan.accepts(*at, row, reader)?
-            {
-                keys.push(Key::read(*at, row)?);
-            }
+fn gather_names(
+    connection: &Connection,
+    plan: &Plan<'_>,
+    reader: &mut Reader<'_>,
+    expression: &str,
+    keys: &mut Vec<Key>,
+) -> Result<(), Error> {
+    let places: HashMap<i64, usize> =
+        plan.scopes.iter().enumerate().map(|(at, scope)| (scope.id, at)).collect();
+    let sql = format!(
+        "SELECT {COLUMNS}, o.scope FROM name_trigram AS f CROSS JOIN object AS o ON o.id = f.rowid \
+         WHERE f.name_trigram MATCH ?"
+    );
+    let mut statement = connection.prepare_cached(&sql).sorted()?;
+    let mut rows = statement.query([expression]).sorted()?;
+    while let Some(row) = rows.next().sorted()? {
+        let scope = |row: &Row<'_>| row.get::<_, i64>(8).sorted();
+        if let Some(at) = places.get(&scope(row)?)
+            && plan.accepts(*at, row, reader)?
+        {
+            keys.push(Key::read(*at, row)?);
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn created_range(plan: &Plan<'_>) -> (i64, i64) {

@@ -1,6 +1,6 @@
 //! The objects of one scope in order, from some place on.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt::Write as _};
 
 use rusqlite::{Connection, ToSql, params_from_iter, types::Value};
 
@@ -123,7 +123,7 @@ impl Lane {
             }
             _ => {
                 sql.push_str(" AND o.namespace IN (SELECT value FROM json_each(?))");
-                let list = serde_json::Value::from_iter(namespaces.iter().map(String::as_str));
+                let list = namespaces.iter().map(String::as_str).collect::<serde_json::Value>();
                 params.push(Value::Text(list.to_string()));
             }
         }
@@ -180,7 +180,7 @@ impl Frontier {
 }
 
 impl Bound {
-    /// Adds the condition to be behind this place.
+    /// Adds the condition to be behind this place. Writing into a String cannot fail.
     fn write(&self, order: &[OrderBy], sql: &mut String, params: &mut Vec<Value>) {
         let terms = &order[..self.values.len()];
         let Some(first) = terms.first() else { return };
@@ -190,21 +190,22 @@ impl Bound {
             let marks = vec!["?"; terms.len()];
             let equal = if self.inclusive { "=" } else { "" };
             let operator = operator(first.descending);
-            *sql += &format!(" AND ({}) {operator}{equal} ({})", columns.join(", "), marks.join(", "));
+            let (columns, marks) = (columns.join(", "), marks.join(", "));
+            let _ = write!(sql, " AND ({columns}) {operator}{equal} ({marks})");
             params.extend(self.values.iter().cloned());
             return;
         }
         // a >= ? AND (a > ? OR (a = ? AND (b < ? OR (…)))): the first is for the index.
-        *sql += &format!(" AND {} {}= ? AND (", column(first.field), operator(first.descending));
+        let _ = write!(sql, " AND {} {}= ? AND (", column(first.field), operator(first.descending));
         params.push(self.values[0].clone());
         for (at, (term, value)) in terms.iter().zip(&self.values).enumerate() {
             let (column, operator) = (column(term.field), operator(term.descending));
             let last = at + 1 == terms.len();
             let equal = if last && self.inclusive { "=" } else { "" };
-            *sql += &format!("{column} {operator}{equal} ?");
+            let _ = write!(sql, "{column} {operator}{equal} ?");
             params.push(value.clone());
             if !last {
-                *sql += &format!(" OR ({column} = ? AND (");
+                let _ = write!(sql, " OR ({column} = ? AND (");
                 params.push(value.clone());
             }
         }

@@ -103,26 +103,34 @@ impl Lane {
     }
 
     fn sql(&self, plan: &Plan<'_>, limit: i64) -> (String, Vec<Value>) {
-        let Query { namespaces, since, before, .. } = plan.query;
+        let Query { since, before, .. } = plan.query;
+        let scope = &plan.scopes[self.scope];
         let order = inner_order(plan);
+        // The one namespace, if only one is wanted: an index that has it first gives its objects by name.
+        let namespace = scope
+            .namespaces
+            .as_ref()
+            .filter(|namespaces| namespaces.len() == 1)
+            .and_then(|namespaces| namespaces.first());
         let index = match order.first().map(|term| term.field) {
-            _ if !namespaces.is_empty() => "object_key",
-            Some(OrderField::Name) => "object_name",
+            Some(OrderField::Name) if namespace.is_none() => "object_name",
             Some(OrderField::CreatedAt) => "object_created",
             Some(OrderField::ResourceVersion) => "object_version",
             Some(OrderField::Sequence) => "object_sequence",
             _ => "object_key",
         };
-        let mut params = vec![Value::Integer(plan.scopes[self.scope].id)];
+        let mut params = vec![Value::Integer(scope.id)];
         let mut sql = format!("SELECT {COLUMNS} FROM object AS o INDEXED BY {index} WHERE o.scope = ?");
-        match namespaces.len() {
-            0 => {}
-            1 => {
+        match (namespace, &scope.namespaces) {
+            (_, None) => {}
+            (Some(namespace), _) => {
                 sql.push_str(" AND o.namespace = ?");
-                params.extend(namespaces.iter().cloned().map(Value::Text));
+                params.push(Value::Text(namespace.clone()));
             }
-            _ => {
-                sql.push_str(" AND o.namespace IN (SELECT value FROM json_each(?))");
+            (None, Some(namespaces)) => {
+                // The plus keeps the order of the index: objects of other namespaces are passed over within it. Where
+                // they are too many, `Driver::Namespaces` is taken.
+                sql.push_str(" AND +o.namespace IN (SELECT value FROM json_each(?))");
                 let list = namespaces.iter().map(String::as_str).collect::<serde_json::Value>();
                 params.push(Value::Text(list.to_string()));
             }

@@ -29,7 +29,7 @@ mod token;
 
 pub use error::Error;
 pub use ids::{ClusterName, Resource, ResourcePattern};
-pub use query::{Ancestor, Content, OrderBy, OrderField, OwnedBy, Query, Start};
+pub use query::{Ancestor, Content, OrderBy, OrderField, OwnedBy, Query, Start, Visible};
 pub use row::{Piece, Row, Rows};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{Answer, Applied, Batch, Change, Checkpoint, Generation, ObjectName, Store, StoredVersion};

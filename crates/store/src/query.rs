@@ -1,6 +1,10 @@
 //! A question to the store as a value: every condition of contract section 5.
 
-use std::{cmp::Ordering, collections::BTreeSet, num::NonZeroU64};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use meta::{FieldSelector, LabelSelector};
 
@@ -24,8 +28,9 @@ pub struct Query {
     pub resources: Vec<ResourcePattern>,
     /// The clusters asked for; `None` is all.
     pub clusters: Option<BTreeSet<ClusterName>>,
-    /// The clusters the caller may see; `None` is all. No part of what a [`Token`] belongs to.
-    pub allowed: Option<BTreeSet<ClusterName>>,
+    /// What the caller may see: nothing of other clusters; `None` is everything. No part of what a [`Token`] belongs
+    /// to.
+    pub allowed: Option<BTreeMap<ClusterName, Visible>>,
     /// Exact namespaces; none of them means all. The empty namespace is that of cluster-scoped objects.
     pub namespaces: BTreeSet<String>,
     /// Exact names; none of them means all.
@@ -50,6 +55,15 @@ pub struct Query {
     pub start: Start,
     /// How much of each object.
     pub content: Content,
+}
+
+/// How much of a cluster a caller may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visible {
+    /// Everything.
+    All,
+    /// The objects of these namespaces; the empty one is that of cluster-scoped objects.
+    Namespaces(BTreeSet<String>),
 }
 
 /// Which controlling owner objects must have. Only the owner reference with `controller: true` counts.

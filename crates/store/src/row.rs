@@ -33,7 +33,8 @@ pub enum Piece {
 pub struct Rows {
     pieces: BoxStream<'static, Result<Piece, Error>>,
     ready: std::vec::IntoIter<Row>,
-    end: Option<Option<Token>>,
+    over: bool,
+    token: Option<Token>,
 }
 
 impl std::fmt::Debug for Rows {
@@ -45,7 +46,7 @@ impl std::fmt::Debug for Rows {
 impl Rows {
     /// For back ends: `pieces` ends with [`Piece::End`] or an error.
     pub fn new(pieces: BoxStream<'static, Result<Piece, Error>>) -> Self {
-        Self { pieces, ready: Vec::new().into_iter(), end: None }
+        Self { pieces, ready: Vec::new().into_iter(), over: false, token: None }
     }
 
     /// The next row; `None` after the last.
@@ -57,23 +58,29 @@ impl Rows {
             if let Some(row) = self.ready.next() {
                 return Ok(Some(row));
             }
-            if self.end.is_some() {
+            if self.over {
                 return Ok(None);
             }
             match self.pieces.next().await {
                 Some(Ok(Piece::Rows(rows))) => self.ready = rows.into_iter(),
-                Some(Ok(Piece::End(token))) => self.end = Some(token),
+                Some(Ok(Piece::End(token))) => {
+                    self.over = true;
+                    self.token = token;
+                }
                 Some(Err(error)) => {
-                    self.end = Some(None);
+                    self.over = true;
                     return Err(error);
                 }
-                None => return Err(Error::Failed("the answer broke off".into())),
+                None => {
+                    self.over = true;
+                    return Err(Error::Failed("the answer broke off".into()));
+                }
             }
         }
     }
 
     /// After the last row: the token of the next page, if there is one.
     pub fn continue_token(&self) -> Option<&Token> {
-        self.end.as_ref().and_then(Option::as_ref)
+        self.token.as_ref()
     }
 }

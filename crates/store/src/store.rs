@@ -112,6 +112,7 @@ pub struct Batch {
 
 /// A change of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all changes are upserts")]
 pub enum Change {
     /// It is like this now.
     Upsert(RawObject),

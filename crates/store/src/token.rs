@@ -185,7 +185,7 @@ mod tests {
         let other = Query {
             limit: std::num::NonZeroU64::new(7),
             content: crate::Content::Keys,
-            allowed: Some([ClusterName::new("c2")].into()),
+            allowed: Some([(ClusterName::new("c2"), crate::Visible::All)].into()),
             ..query
         };
         assert!(token.position(&other).is_ok());

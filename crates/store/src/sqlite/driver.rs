@@ -8,7 +8,8 @@ use rusqlite::{Connection, Row, ToSql, params};
 use super::{
     error::Sorted as _,
     owners,
-    plan::{COLUMNS, Key, Plan, Reader, Source, listed},
+    plan::{COLUMNS, Plan, Reader, ScopeRef, Source, listed},
+    select::PIECE_ROWS,
     values::Uid,
 };
 use crate::{Error, OrderField};
@@ -23,18 +24,22 @@ pub(super) enum Driver {
     Condition(usize),
     /// Three characters in a row of the name, as an expression for the trigram index.
     Trigrams(String),
+    /// The namespaces.
+    Namespaces,
     /// The time of creation.
     Created,
 }
 
 /// The most objects that are looked up and sorted in memory.
-pub(super) const MOST: u64 = 20_000;
+const MOST: u64 = 20_000;
+/// The most namespaces of one scope that are looked up.
+const MOST_NAMESPACES: usize = 1000;
 
 impl Driver {
     /// The best driver, or `None` if it is better to go through the objects in order.
     ///
-    /// Looking up and sorting `h` hits costs about as much as passing `h` objects in order; in order, `limit` hits
-    /// are found after `limit · objects / h`.
+    /// Looking up and sorting `h` hits costs about as much as passing `h` objects in order; in order, the hits of a
+    /// piece are found after `piece · objects / h`.
     pub(super) fn choose(connection: &Connection, plan: &Plan<'_>) -> Result<Option<Self>, Error> {
         let query = plan.query;
         if let Some(owned) = &query.owner {
@@ -44,7 +49,8 @@ impl Driver {
             return Ok(Some(Self::Names));
         }
         let objects = plan.objects();
-        let limit = query.limit.map_or(objects, |limit| limit.get().saturating_add(query.offset()));
+        let piece = query.limit.map_or(PIECE_ROWS, |limit| limit.get().min(PIECE_ROWS));
+        let limit = piece.saturating_add(query.offset());
         let cap = (limit as f64 * objects as f64).sqrt().clamp(1000.0, MOST as f64) as u64;
         let mut best = None;
         let mut fewest = cap + 1;
@@ -72,6 +78,11 @@ impl Driver {
         if (query.since.is_some() || query.before.is_some()) && !by_creation {
             candidates.push(Self::Created);
         }
+        let few =
+            |scope: &ScopeRef<'_>| scope.namespaces.as_ref().is_some_and(|set| set.len() <= MOST_NAMESPACES);
+        if !plan.scopes.is_empty() && plan.scopes.iter().all(few) {
+            candidates.push(Self::Namespaces);
+        }
         candidates
     }
 
@@ -86,7 +97,6 @@ impl Driver {
             return count(sql, params![expression, cap]);
         }
         for scope in &plan.scopes {
-            let left = cap - hits;
             match self {
                 Self::Owners(_) | Self::Names | Self::Trigrams(_) => {}
                 Self::Condition(at) => {
@@ -95,14 +105,21 @@ impl Driver {
                     let sql = "SELECT count(*) FROM (SELECT 1 FROM term \
                                WHERE scope = ? AND key = ? AND value = ? LIMIT ?)";
                     for value in listed(&condition.operator).into_iter().flatten() {
-                        hits += count(sql, params![scope.id, key, value, left])?;
+                        hits += count(sql, params![scope.id, key, value, cap.saturating_sub(hits)])?;
+                    }
+                }
+                Self::Namespaces => {
+                    let sql = "SELECT count(*) FROM (SELECT 1 FROM object INDEXED BY object_key \
+                               WHERE scope = ? AND namespace = ? LIMIT ?)";
+                    for namespace in scope.namespaces.iter().flat_map(|set| set.iter()) {
+                        hits += count(sql, params![scope.id, namespace, cap.saturating_sub(hits)])?;
                     }
                 }
                 Self::Created => {
                     let sql = "SELECT count(*) FROM (SELECT 1 FROM object INDEXED BY object_created \
                                WHERE scope = ? AND created >= ? AND created < ? LIMIT ?)";
                     let (since, before) = created_range(plan);
-                    hits += count(sql, params![scope.id, since, before, left])?;
+                    hits += count(sql, params![scope.id, since, before, cap - hits])?;
                 }
             }
             if hits >= cap {
@@ -112,17 +129,17 @@ impl Driver {
         Ok(hits)
     }
 
-    /// The objects that satisfy the whole query, in no order.
-    pub(super) fn gather(
+    /// Shows `visit` the objects that satisfy the whole query, with their scope, in no order. One whose field is a
+    /// list may be shown several times.
+    pub(super) fn look_up(
         &self,
         connection: &Connection,
         plan: &Plan<'_>,
         reader: &mut Reader<'_>,
-    ) -> Result<Vec<Key>, Error> {
-        let mut keys = Vec::new();
+        mut visit: impl FnMut(usize, &Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         if let Self::Trigrams(expression) = self {
-            self.gather_names(connection, plan, reader, expression, &mut keys)?;
-            return Ok(keys);
+            return look_up_names(connection, plan, reader, expression, visit);
         }
         for (at, scope) in plan.scopes.iter().enumerate() {
             let mut look_up = |sql: &str, params: &[&dyn ToSql]| -> Result<(), Error> {
@@ -130,7 +147,7 @@ impl Driver {
                 let mut rows = statement.query(params).sorted()?;
                 while let Some(row) = rows.next().sorted()? {
                     if plan.accepts(at, row, reader)? {
-                        keys.push(Key::read(at, row)?);
+                        visit(at, row)?;
                     }
                 }
                 Ok(())
@@ -164,6 +181,14 @@ impl Driver {
                         look_up(&sql, params![scope.id, key, value])?;
                     }
                 }
+                Self::Namespaces => {
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM object AS o INDEXED BY object_key WHERE o.scope = ? AND o.namespace = ?"
+                    );
+                    for namespace in scope.namespaces.iter().flat_map(|set| set.iter()) {
+                        look_up(&sql, params![scope.id, namespace])?;
+                    }
+                }
                 Self::Created => {
                     let sql = format!(
                         "SELECT {COLUMNS} FROM object AS o INDEXED BY object_created \
@@ -174,38 +199,34 @@ impl Driver {
                 }
             }
         }
-        // A field that is a list may hold several of the values.
-        keys.sort_unstable_by_key(|key| key.id);
-        keys.dedup_by_key(|key| key.id);
-        Ok(keys)
-    }
-
-    fn gather_names(
-        &self,
-        connection: &Connection,
-        plan: &Plan<'_>,
-        reader: &mut Reader<'_>,
-        expression: &str,
-        keys: &mut Vec<Key>,
-    ) -> Result<(), Error> {
-        let places: HashMap<i64, usize> =
-            plan.scopes.iter().enumerate().map(|(at, scope)| (scope.id, at)).collect();
-        let sql = format!(
-            "SELECT {COLUMNS}, o.scope FROM name_trigram AS f CROSS JOIN object AS o ON o.id = f.rowid \
-             WHERE f.name_trigram MATCH ?"
-        );
-        let mut statement = connection.prepare_cached(&sql).sorted()?;
-        let mut rows = statement.query([expression]).sorted()?;
-        while let Some(row) = rows.next().sorted()? {
-            let scope = |row: &Row<'_>| row.get::<_, i64>(8).sorted();
-            if let Some(at) = places.get(&scope(row)?)
-                && plan.accepts(*at, row, reader)?
-            {
-                keys.push(Key::read(*at, row)?);
-            }
-        }
         Ok(())
     }
+}
+
+fn look_up_names(
+    connection: &Connection,
+    plan: &Plan<'_>,
+    reader: &mut Reader<'_>,
+    expression: &str,
+    mut visit: impl FnMut(usize, &Row<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let places: HashMap<i64, usize> =
+        plan.scopes.iter().enumerate().map(|(at, scope)| (scope.id, at)).collect();
+    let sql = format!(
+        "SELECT {COLUMNS}, o.scope FROM name_trigram AS f CROSS JOIN object AS o ON o.id = f.rowid \
+         WHERE f.name_trigram MATCH ?"
+    );
+    let mut statement = connection.prepare_cached(&sql).sorted()?;
+    let mut rows = statement.query([expression]).sorted()?;
+    while let Some(row) = rows.next().sorted()? {
+        let scope: i64 = row.get(8).sorted()?;
+        if let Some(at) = places.get(&scope)
+            && plan.accepts(*at, row, reader)?
+        {
+            visit(*at, row)?;
+        }
+    }
+    Ok(())
 }
 
 fn created_range(plan: &Plan<'_>) -> (i64, i64) {

@@ -5,6 +5,7 @@ use rusqlite::ErrorCode;
 use crate::Error;
 
 /// Sorts an error of SQLite by what can be done about it.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn of_sqlite(error: rusqlite::Error) -> Error {
     use rusqlite::Error as Sqlite;
     match &error {

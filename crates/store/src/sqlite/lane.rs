@@ -1,6 +1,6 @@
 //! The objects of one scope in order, from some place on.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt::Write as _};
 
 use rusqlite::{Connection, ToSql, params_from_iter, types::Value};
 
@@ -103,27 +103,35 @@ impl Lane {
     }
 
     fn sql(&self, plan: &Plan<'_>, limit: i64) -> (String, Vec<Value>) {
-        let Query { namespaces, since, before, .. } = plan.query;
+        let Query { since, before, .. } = plan.query;
+        let scope = &plan.scopes[self.scope];
         let order = inner_order(plan);
+        // The one namespace, if only one is wanted: an index that has it first gives its objects by name.
+        let namespace = scope
+            .namespaces
+            .as_ref()
+            .filter(|namespaces| namespaces.len() == 1)
+            .and_then(|namespaces| namespaces.first());
         let index = match order.first().map(|term| term.field) {
-            _ if !namespaces.is_empty() => "object_key",
-            Some(OrderField::Name) => "object_name",
+            Some(OrderField::Name) if namespace.is_none() => "object_name",
             Some(OrderField::CreatedAt) => "object_created",
             Some(OrderField::ResourceVersion) => "object_version",
             Some(OrderField::Sequence) => "object_sequence",
             _ => "object_key",
         };
-        let mut params = vec![Value::Integer(plan.scopes[self.scope].id)];
+        let mut params = vec![Value::Integer(scope.id)];
         let mut sql = format!("SELECT {COLUMNS} FROM object AS o INDEXED BY {index} WHERE o.scope = ?");
-        match namespaces.len() {
-            0 => {}
-            1 => {
+        match (namespace, &scope.namespaces) {
+            (_, None) => {}
+            (Some(namespace), _) => {
                 sql.push_str(" AND o.namespace = ?");
-                params.extend(namespaces.iter().cloned().map(Value::Text));
+                params.push(Value::Text(namespace.clone()));
             }
-            _ => {
-                sql.push_str(" AND o.namespace IN (SELECT value FROM json_each(?))");
-                let list = serde_json::Value::from_iter(namespaces.iter().map(String::as_str));
+            (None, Some(namespaces)) => {
+                // The plus keeps the order of the index: objects of other namespaces are passed over within it. Where
+                // they are too many, `Driver::Namespaces` is taken.
+                sql.push_str(" AND +o.namespace IN (SELECT value FROM json_each(?))");
+                let list = namespaces.iter().map(String::as_str).collect::<serde_json::Value>();
                 params.push(Value::Text(list.to_string()));
             }
         }
@@ -180,7 +188,7 @@ impl Frontier {
 }
 
 impl Bound {
-    /// Adds the condition to be behind this place.
+    /// Adds the condition to be behind this place. Writing into a String cannot fail.
     fn write(&self, order: &[OrderBy], sql: &mut String, params: &mut Vec<Value>) {
         let terms = &order[..self.values.len()];
         let Some(first) = terms.first() else { return };
@@ -190,21 +198,22 @@ impl Bound {
             let marks = vec!["?"; terms.len()];
             let equal = if self.inclusive { "=" } else { "" };
             let operator = operator(first.descending);
-            *sql += &format!(" AND ({}) {operator}{equal} ({})", columns.join(", "), marks.join(", "));
+            let (columns, marks) = (columns.join(", "), marks.join(", "));
+            let _ = write!(sql, " AND ({columns}) {operator}{equal} ({marks})");
             params.extend(self.values.iter().cloned());
             return;
         }
         // a >= ? AND (a > ? OR (a = ? AND (b < ? OR (…)))): the first is for the index.
-        *sql += &format!(" AND {} {}= ? AND (", column(first.field), operator(first.descending));
+        let _ = write!(sql, " AND {} {}= ? AND (", column(first.field), operator(first.descending));
         params.push(self.values[0].clone());
         for (at, (term, value)) in terms.iter().zip(&self.values).enumerate() {
             let (column, operator) = (column(term.field), operator(term.descending));
             let last = at + 1 == terms.len();
             let equal = if last && self.inclusive { "=" } else { "" };
-            *sql += &format!("{column} {operator}{equal} ?");
+            let _ = write!(sql, "{column} {operator}{equal} ?");
             params.push(value.clone());
             if !last {
-                *sql += &format!(" OR ({column} = ? AND (");
+                let _ = write!(sql, " OR ({column} = ? AND (");
                 params.push(value.clone());
             }
         }

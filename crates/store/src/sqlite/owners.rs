@@ -14,7 +14,7 @@ const MOST: usize = 10_000;
 pub(super) fn uids(connection: &Connection, query: &Query, owned: &OwnedBy) -> Result<Vec<Uid>, Error> {
     // One cluster exactly: the query was validated.
     let Some(cluster) = query.clusters.iter().flatten().next() else { return Ok(Vec::new()) };
-    if query.allowed.as_ref().is_some_and(|allowed| !allowed.contains(cluster)) {
+    if query.allowed.as_ref().is_some_and(|allowed| !allowed.contains_key(cluster)) {
         return Ok(Vec::new());
     }
     let scopes = scopes(connection, cluster)?;

@@ -1,6 +1,9 @@
 //! A query against one snapshot: which scopes it is about, and what an object at hand must satisfy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use meta::{FieldPath, Operator};
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params};
@@ -13,7 +16,7 @@ use super::{
     values::Uid,
 };
 use crate::{
-    ClusterName, Error, OrderBy, OrderField, Position, Query, Resource, Version,
+    ClusterName, Error, OrderBy, OrderField, Position, Query, Resource, Version, Visible,
     field::{self, FieldValue},
 };
 
@@ -23,7 +26,7 @@ pub(super) struct Plan<'q> {
     /// The order with its tie-breakers.
     pub(super) order: Vec<OrderBy>,
     /// Sorted by cluster and resource; none that can hold no match.
-    pub(super) scopes: Vec<ScopeRef>,
+    pub(super) scopes: Vec<ScopeRef<'q>>,
     /// Sorted; `ScopeRef::resource` points here.
     pub(super) resources: Vec<Resource>,
     /// The conditions on labels and fields, for each of `resources`, in the same sequence for all.
@@ -33,11 +36,13 @@ pub(super) struct Plan<'q> {
 }
 
 /// One resource of one cluster.
-pub(super) struct ScopeRef {
+pub(super) struct ScopeRef<'q> {
     pub(super) id: i64,
     pub(super) cluster: ClusterName,
     pub(super) resource: usize,
     pub(super) objects: u64,
+    /// The namespaces asked for that the caller may see; `None` is all.
+    pub(super) namespaces: Option<Cow<'q, BTreeSet<String>>>,
 }
 
 /// A condition on a label or a field.
@@ -117,20 +122,20 @@ impl<'q> Plan<'q> {
     }
 
     fn add_scopes(&mut self, connection: &Connection, id: i64, resource: usize) -> Result<(), Error> {
-        let Query { clusters, allowed, .. } = self.query;
+        let query = self.query;
         let mut keep = |row: &Row<'_>| -> rusqlite::Result<()> {
             let cluster = ClusterName::new(row.get::<_, String>(1)?);
-            let within =
-                |set: &Option<BTreeSet<ClusterName>>| set.as_ref().is_none_or(|set| set.contains(&cluster));
             let objects: u64 = row.get(2)?;
-            if objects > 0 && within(clusters) && within(allowed) {
-                self.scopes.push(ScopeRef { id: row.get(0)?, cluster, resource, objects });
+            if objects > 0
+                && let Some(namespaces) = namespaces(query, &cluster)
+            {
+                self.scopes.push(ScopeRef { id: row.get(0)?, cluster, resource, objects, namespaces });
             }
             Ok(())
         };
         // A few named clusters are looked up; otherwise all scopes of the resource are read.
-        let named = [clusters, allowed].into_iter().flatten().min_by_key(|set| set.len());
-        if let Some(named) = named.filter(|set| set.len() <= 8) {
+        let named = query.clusters.iter().flatten();
+        if query.clusters.as_ref().is_some_and(|clusters| clusters.len() <= 8) {
             let sql = "SELECT id, cluster, objects FROM scope WHERE resource = ? AND cluster = ?";
             let mut statement = connection.prepare_cached(sql).sorted()?;
             for cluster in named {
@@ -152,6 +157,15 @@ impl<'q> Plan<'q> {
         self.scopes.iter().map(|scope| scope.objects).sum()
     }
 
+    /// Whether every object of the scopes is wanted, if none is passed over.
+    pub(super) fn takes_all(&self) -> bool {
+        !self.looks_closer()
+            && self.query.since.is_none()
+            && self.query.before.is_none()
+            && self.query.owner.is_none()
+            && self.scopes.iter().all(|scope| scope.namespaces.is_none())
+    }
+
     /// Whether something has to be asked of each object beyond its namespace and creation time.
     pub(super) fn looks_closer(&self) -> bool {
         !self.query.names.is_empty()
@@ -167,7 +181,9 @@ impl<'q> Plan<'q> {
         bodies: &mut Reader<'_>,
     ) -> Result<bool, Error> {
         let query = self.query;
-        if !query.namespaces.is_empty() && !query.namespaces.contains(text(row, 1)?) {
+        if let Some(namespaces) = &self.scopes[scope].namespaces
+            && !namespaces.contains(text(row, 1)?)
+        {
             return Ok(false);
         }
         let name = text(row, 2)?;
@@ -260,6 +276,24 @@ impl Condition {
             }
         }
     }
+}
+
+/// The namespaces of a cluster that a query is about, all if that is `None`; `None` if it is not about the cluster.
+#[expect(clippy::option_option, reason = "no namespaces, all of them, or some")]
+fn namespaces<'q>(query: &'q Query, cluster: &ClusterName) -> Option<Option<Cow<'q, BTreeSet<String>>>> {
+    if query.clusters.as_ref().is_some_and(|clusters| !clusters.contains(cluster)) {
+        return None;
+    }
+    let asked = Some(&query.namespaces).filter(|namespaces| !namespaces.is_empty());
+    let visible = match &query.allowed {
+        None => &Visible::All,
+        Some(allowed) => allowed.get(cluster)?,
+    };
+    Some(match (asked, visible) {
+        (asked, Visible::All) => asked.map(Cow::Borrowed),
+        (None, Visible::Namespaces(visible)) => Some(Cow::Borrowed(visible)),
+        (Some(asked), Visible::Namespaces(visible)) => Some(Cow::Owned(asked & visible)),
+    })
 }
 
 /// Every resource that a pattern of the query matches, by number, sorted.

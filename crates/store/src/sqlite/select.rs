@@ -2,7 +2,7 @@
 //! thread, no snapshot and few bytes, and a long search gives way to others every tenth of a second.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -11,23 +11,28 @@ use rusqlite::Connection;
 use super::{
     body::{self, Bodies},
     driver::Driver,
+    error::Sorted as _,
     lane::{Frontier, Lane},
     plan::{Key, Plan, Reader},
 };
 use crate::{Content, Error, OrderField, Position, Query, Row, Token};
 
 /// Rows and bytes of one piece.
-const PIECE_ROWS: usize = 512;
+pub(super) const PIECE_ROWS: u64 = 512;
 const PIECE_BYTES: usize = 2 << 20;
-/// How long one piece may take to find.
+/// How long one piece may take to find: twice as long after each that found nothing, so that the way back to where it
+/// ended does not outweigh the way forward.
 const PIECE_TIME: Duration = Duration::from_millis(100);
+const LONGEST_PIECE_TIME: Duration = Duration::from_secs(5);
 
 /// The end of a piece's time.
 pub(super) struct Deadline(Instant);
 
 impl Deadline {
-    pub(super) fn new() -> Self {
-        Self(Instant::now() + PIECE_TIME)
+    /// For a piece after so many that found nothing.
+    pub(super) fn after(fruitless: u32) -> Self {
+        let time = PIECE_TIME.saturating_mul(1 << fruitless.min(10));
+        Self(Instant::now() + time.min(LONGEST_PIECE_TIME))
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -42,6 +47,8 @@ pub(super) struct Selection {
     after: Option<Position>,
     /// How far scopes have been gone through beyond `after`.
     frontiers: HashMap<i64, Frontier>,
+    /// How many pieces in a row have found nothing.
+    fruitless: u32,
     /// Objects still to pass over.
     skip: u64,
     /// Rows still wanted.
@@ -77,6 +84,7 @@ impl Selection {
         Ok(Self {
             after: query.after()?,
             frontiers: HashMap::new(),
+            fruitless: 0,
             skip: query.offset(),
             left: query.limit.map_or(u64::MAX, Into::into),
             query,
@@ -91,13 +99,15 @@ impl Selection {
         plan: &Plan<'_>,
     ) -> Result<Found, Error> {
         let mut reader = Reader::new(connection, bodies)?;
-        let driver = Driver::choose(connection, plan)?;
+        // What was begun in order is ended in order: objects may have been passed over.
+        let driver = if self.frontiers.is_empty() { Driver::choose(connection, plan)? } else { None };
         let mut piece = Piece { selection: self, rows: Vec::new(), bytes: 0 };
         let ended = match driver {
             Some(driver) => piece.take_gathered(connection, plan, &mut reader, &driver)?,
             None => piece.take_merged(connection, plan, &mut reader)?,
         };
         let rows = piece.rows;
+        self.fruitless = if rows.is_empty() { self.fruitless + 1 } else { 0 };
         Ok(match ended {
             Ended::No => Found::Some(rows),
             Ended::Yes => Found::All(rows, None),
@@ -127,11 +137,16 @@ impl Piece<'_> {
         reader: &mut Reader<'_>,
         driver: &Driver,
     ) -> Result<Ended, Error> {
-        let mut keys = driver.gather(connection, plan, reader)?;
-        if let Some(after) = &self.selection.after {
-            keys.retain(|key| plan.position(key).compare(after, &plan.order).is_gt());
-        }
-        keys.sort_unstable_by(|a, b| plan.compare(a, b));
+        let Selection { skip, left, after, .. } = &*self.selection;
+        let mut first = First::new(plan, skip.saturating_add(PIECE_ROWS.min(*left)).saturating_add(1));
+        driver.look_up(connection, plan, reader, |scope, row| {
+            let key = Key::read(scope, row)?;
+            if after.as_ref().is_none_or(|after| plan.position(&key).compare(after, &plan.order).is_gt()) {
+                first.push(key);
+            }
+            Ok(())
+        })?;
+        let keys = first.into_sorted();
         for key in &keys {
             match self.take(plan, key, reader)? {
                 Next::More => {}
@@ -148,17 +163,16 @@ impl Piece<'_> {
         plan: &Plan<'_>,
         reader: &mut Reader<'_>,
     ) -> Result<Ended, Error> {
-        let deadline = Deadline::new();
         for group in groups(plan) {
             if self.pass_whole(plan, &group) {
                 continue;
             }
             let ahead =
-                (self.selection.left.saturating_add(self.selection.skip)).min(PIECE_ROWS as u64) as usize + 1;
+                (self.selection.left.saturating_add(self.selection.skip)).min(PIECE_ROWS) as usize + 1;
             let chunk = if group.len() == 1 { ahead } else { ahead * 2 / group.len() };
             let mut lanes: Vec<Lane> =
                 group.iter().map(|scope| Lane::new(*scope, self.frontier(plan, *scope), chunk)).collect();
-            let ended = self.merge(connection, plan, reader, &mut lanes, &deadline)?;
+            let ended = self.merge(connection, plan, reader, &mut lanes)?;
             for lane in lanes {
                 let scope = plan.scopes[lane.scope].id;
                 self.selection.frontiers.insert(scope, lane.into_frontier(plan));
@@ -182,13 +196,9 @@ impl Piece<'_> {
     fn pass_whole(&mut self, plan: &Plan<'_>, group: &[usize]) -> bool {
         let [scope] = group else { return false };
         let selection = &mut *self.selection;
-        let (scope, query) = (&plan.scopes[*scope], plan.query);
+        let scope = &plan.scopes[*scope];
         let untouched = selection.after.is_none() && !selection.frontiers.contains_key(&scope.id);
-        let unconditional = !plan.looks_closer()
-            && query.namespaces.is_empty()
-            && query.since.is_none()
-            && query.before.is_none();
-        if !(untouched && unconditional && selection.skip >= scope.objects) {
+        if !(untouched && plan.takes_all() && selection.skip >= scope.objects) {
             return false;
         }
         selection.skip -= scope.objects;
@@ -203,15 +213,15 @@ impl Piece<'_> {
         plan: &Plan<'_>,
         reader: &mut Reader<'_>,
         lanes: &mut [Lane],
-        deadline: &Deadline,
     ) -> Result<Ended, Error> {
+        let deadline = Deadline::after(self.selection.fruitless);
         for lane in &mut *lanes {
-            if !lane.refill(connection, plan, reader, deadline)?
-                || (deadline.is_over() && lane.ahead.is_empty())
-            {
+            if !lane.refill(connection, plan, reader, &deadline)? {
                 return Ok(Ended::No);
             }
         }
+        // Many lanes may have taken all of the time.
+        let deadline = Deadline::after(self.selection.fruitless);
         // The lanes that have something ahead, the one with the first object last.
         let mut open: Vec<usize> = (0..lanes.len()).filter(|at| !lanes[*at].ahead.is_empty()).collect();
         let later = |lanes: &[Lane], a: usize, b: usize| plan.compare(&lanes[b].ahead[0], &lanes[a].ahead[0]);
@@ -227,7 +237,7 @@ impl Piece<'_> {
             if taken.is_multiple_of(64) && deadline.is_over() {
                 return Ok(Ended::No);
             }
-            if !lanes[first].refill(connection, plan, reader, deadline)? {
+            if !lanes[first].refill(connection, plan, reader, &deadline)? {
                 return Ok(Ended::No);
             }
             if !lanes[first].ahead.is_empty() {
@@ -243,7 +253,7 @@ impl Piece<'_> {
         if self.selection.left == 0 {
             return Ok(Next::Beyond);
         }
-        if self.rows.len() >= PIECE_ROWS || self.bytes >= PIECE_BYTES {
+        if self.rows.len() as u64 >= PIECE_ROWS || self.bytes >= PIECE_BYTES {
             return Ok(Next::Full);
         }
         if self.selection.skip > 0 {
@@ -266,6 +276,37 @@ impl Piece<'_> {
         self.selection.after = Some(position);
         self.selection.left -= 1;
         Ok(Next::More)
+    }
+}
+
+/// The first objects in order of many that come in any.
+struct First<'p, 'q> {
+    plan: &'p Plan<'q>,
+    most: usize,
+    keys: Vec<Key>,
+}
+
+impl<'p, 'q> First<'p, 'q> {
+    fn new(plan: &'p Plan<'q>, most: u64) -> Self {
+        Self { plan, most: usize::try_from(most).unwrap_or(usize::MAX), keys: Vec::new() }
+    }
+
+    fn push(&mut self, key: Key) {
+        self.keys.push(key);
+        if self.keys.len() / 2 >= self.most {
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        self.keys.sort_unstable_by(|a, b| self.plan.compare(a, b));
+        self.keys.dedup_by_key(|key| key.id);
+        self.keys.truncate(self.most);
+    }
+
+    fn into_sorted(mut self) -> Vec<Key> {
+        self.trim();
+        self.keys
     }
 }
 
@@ -302,13 +343,7 @@ impl Counting {
         bodies: &mut Bodies,
         plan: &Plan<'_>,
     ) -> Result<bool, Error> {
-        let query = plan.query;
-        let everything = !plan.looks_closer()
-            && query.namespaces.is_empty()
-            && query.owner.is_none()
-            && query.since.is_none()
-            && query.before.is_none();
-        if everything {
+        if plan.takes_all() {
             self.total = plan.objects();
             return Ok(true);
         }
@@ -316,10 +351,15 @@ impl Counting {
         if self.frontiers.is_empty()
             && let Some(driver) = Driver::choose(connection, plan)?
         {
-            self.total = driver.gather(connection, plan, &mut reader)?.len() as u64;
+            let mut objects = HashSet::new();
+            driver.look_up(connection, plan, &mut reader, |_, row| {
+                objects.insert(row.get::<_, i64>(0).sorted()?);
+                Ok(())
+            })?;
+            self.total = objects.len() as u64;
             return Ok(true);
         }
-        let deadline = Deadline::new();
+        let deadline = Deadline::after(0);
         for (at, scope) in plan.scopes.iter().enumerate() {
             let frontier = self.frontiers.get(&scope.id).cloned().unwrap_or(Frontier::Beginning);
             if matches!(frontier, Frontier::Done) {

@@ -19,11 +19,11 @@ mod parameters;
 mod tests;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::names::search::parameters as names;
 use meta::{FieldPath, FieldRequirement, FieldSelector, Operator, Step};
-use store::{Ancestor, ClusterName, Content, OwnedBy, Query, ResourcePattern, Start};
+use store::{Ancestor, ClusterName, Content, OwnedBy, Query, ResourcePattern, Start, Visible};
 
 pub use collection::resources_of_any;
 pub use labels::forwarded;
@@ -122,18 +122,18 @@ impl Search {
         let fields = FieldSelector::parse(fields)
             .map_err(|error| Error::new(names::FIELD_SELECTOR, error.to_string()))?;
 
-        let list = |name| parameters.get(name).filter(|text| !text.is_empty()).map(Wanted::list);
+        let list = |name| parameters.given(name).map(Wanted::list);
         let clusters = place.cluster.map(|cluster| Wanted::one(cluster.as_str()));
         let clusters = clusters.or_else(|| list(names::CLUSTERS)).unwrap_or(labels.clusters);
         let namespaces = place.namespace.map(|namespace| Wanted::one(&namespace));
         let namespaces = namespaces.or_else(|| list(names::NAMESPACES)).unwrap_or(labels.namespaces);
         let objects = list(names::NAMES).unwrap_or(labels.names);
 
-        let time = |name, label| match parameters.get(name).filter(|text| !text.is_empty()) {
+        let time = |name, label| match parameters.given(name) {
             Some(text) => values::time(name, text).map(Some),
             None => Ok(label),
         };
-        let order = match parameters.get(names::ORDER_BY).filter(|text| !text.is_empty()) {
+        let order = match parameters.given(names::ORDER_BY) {
             Some(text) => values::order(text)?,
             None => labels.order,
         };
@@ -171,14 +171,22 @@ impl Search {
         })
     }
 
-    /// The question for the store, of a caller who may see the clusters `allowed` (`None`: all), where `known` are the
-    /// clusters there are. Without this, excluded clusters are not excluded.
-    pub fn allow(self, allowed: Option<BTreeSet<ClusterName>>, known: &BTreeSet<ClusterName>) -> Query {
+    /// The question for the store, of a caller who may see `allowed` (`None`: everything), where `known` are the clusters
+    /// there are. Without this, excluded clusters are not excluded.
+    pub fn allow(
+        self,
+        allowed: Option<BTreeMap<ClusterName, Visible>>,
+        known: &BTreeSet<ClusterName>,
+    ) -> Query {
         let excluded = self.excluded_clusters;
+        let everything = || known.iter().map(|cluster| (cluster.clone(), Visible::All)).collect();
         let allowed = match allowed {
             None if excluded.is_empty() => None,
-            None => Some(known - &excluded),
-            Some(allowed) => Some(&allowed - &excluded),
+            allowed => {
+                let mut allowed: BTreeMap<_, _> = allowed.unwrap_or_else(everything);
+                allowed.retain(|cluster, _| !excluded.contains(cluster));
+                Some(allowed)
+            }
         };
         Query { allowed, ..self.query }
     }
@@ -188,7 +196,7 @@ impl Search {
 const KUBECTL_LIMIT: i64 = 500;
 
 fn limit(parameters: &Parameters, label: Option<i64>) -> Result<i64, Error> {
-    let given = match parameters.get(names::LIMIT).filter(|text| !text.is_empty()) {
+    let given = match parameters.given(names::LIMIT) {
         Some(text) => values::integer(names::LIMIT, text)?,
         None => 0,
     };
@@ -199,7 +207,7 @@ fn limit(parameters: &Parameters, label: Option<i64>) -> Result<i64, Error> {
 }
 
 fn start(parameters: &Parameters, label: Option<i64>) -> Result<Start, Error> {
-    match parameters.get(names::CONTINUE).filter(|text| !text.is_empty()) {
+    match parameters.given(names::CONTINUE) {
         Some(text) => values::start(text),
         None => Ok(label.map_or(Start::Beginning, values::offset)),
     }
@@ -207,13 +215,12 @@ fn start(parameters: &Parameters, label: Option<i64>) -> Result<Start, Error> {
 
 /// The owner, whose name or UID comes from a parameter or a label, and likewise each other part.
 fn owner(parameters: &Parameters, labels: &labels::Owner) -> Result<Option<OwnedBy>, Error> {
-    let text = |name, label: &Option<String>| {
-        parameters.get(name).map(str::to_owned).filter(|text| !text.is_empty()).or_else(|| label.clone())
-    };
+    let text =
+        |name, label: &Option<String>| parameters.given(name).map(str::to_owned).or_else(|| label.clone());
     let uid = text(names::OWNER_UID, &labels.uid);
     let name = text(names::OWNER_NAME, &labels.name);
     let group_resource = text(names::OWNER_GROUP_RESOURCE, &labels.group_resource);
-    let seniority = match parameters.get(names::OWNER_SENIORITY).filter(|text| !text.is_empty()) {
+    let seniority = match parameters.given(names::OWNER_SENIORITY) {
         Some(text) => values::seniority(names::OWNER_SENIORITY, text)?,
         None => labels.seniority.unwrap_or(0),
     };

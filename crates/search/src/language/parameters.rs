@@ -33,7 +33,12 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
-    /// The value of a parameter; `None` if it is not there.
+    /// The value of a parameter if it is not empty: an empty one says nothing.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|text| !text.is_empty())
+    }
+
+    /// The value of a parameter, maybe empty; `None` if it is not there.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

@@ -48,8 +48,9 @@ fn clusters_that_are_not_wanted_are_taken_from_those_the_caller_may_see() {
     let search = || by_label("search.clusterpedia.io/clusters!=c1");
     assert_eq!(search().query.clusters, None);
     let known = clusters(["c1", "c2", "c3"]);
-    assert_eq!(search().allow(None, &known).allowed, Some(clusters(["c2", "c3"])));
-    assert_eq!(search().allow(Some(clusters(["c1", "c3"])), &known).allowed, Some(clusters(["c3"])));
+    let all = |names: &[&str]| names.iter().map(|name| (ClusterName::new(*name), Visible::All)).collect();
+    assert_eq!(search().allow(None, &known).allowed, Some(all(&["c2", "c3"])));
+    assert_eq!(search().allow(Some(all(&["c1", "c3"])), &known).allowed, Some(all(&["c3"])));
     assert_eq!(found(&[]).allow(None, &known).allowed, None);
     let search = by_label("search.clusterpedia.io/clusters in (c1,c2),search.clusterpedia.io/clusters!=c1");
     assert_eq!((search.query.clusters, search.excluded_clusters), (Some(clusters(["c2"])), clusters([])));

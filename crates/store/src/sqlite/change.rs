@@ -1,6 +1,6 @@
 //! Writing single objects: the row, its body, its terms and its name, together.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use meta::RawObject;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -51,6 +51,15 @@ impl Memory {
     pub(super) fn load(connection: &Connection) -> Result<Self, Error> {
         let sequence = connection.query_row("SELECT sequence FROM counter", [], |row| row.get(0)).sorted()?;
         Ok(Self { sequence, keys: HashMap::new() })
+    }
+
+    /// After a transaction that failed: what it made up is not there.
+    pub(super) fn forget(&mut self, connection: &Connection) {
+        self.keys.clear();
+        // If not even this can be read, some numbers are left out, and none is given twice.
+        if let Ok(memory) = Self::load(connection) {
+            *self = memory;
+        }
     }
 
     pub(super) fn save(&self, connection: &Connection) -> Result<(), Error> {
@@ -178,13 +187,16 @@ pub(super) fn upsert(
     let size = upsert.object.json.len();
 
     let Some((id, _, _, _, old_encoded)) = known else {
+        let ids = ids(scope.id);
         let sql = "INSERT INTO object \
-                   (scope, namespace, name, uid, owner, created, version, sequence, generation, terms) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                   (id, scope, namespace, name, uid, owner, created, version, sequence, generation, terms) \
+                   SELECT coalesce(max(id), ?2 << 32) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 \
+                   FROM object WHERE id BETWEEN ?1 AND ?12";
         connection
             .prepare_cached(sql)
             .sorted()?
             .execute(params![
+                ids.start(),
                 scope.id,
                 key.namespace,
                 key.name,
@@ -194,7 +206,8 @@ pub(super) fn upsert(
                 version,
                 memory.sequence,
                 scope.generation,
-                encoded
+                encoded,
+                ids.end()
             ])
             .sorted()?;
         let id = connection.last_insert_rowid();
@@ -208,7 +221,11 @@ pub(super) fn upsert(
             .sorted()?
             .execute(params![id, key.name])
             .sorted()?;
-        add_terms(connection, scope.id, id, new_terms.iter())?;
+        add_terms(
+            connection,
+            Place { scope: scope.id, namespace: &key.namespace, object: id },
+            new_terms.iter(),
+        )?;
         return Ok(Upserted::Made);
     };
 
@@ -227,9 +244,10 @@ pub(super) fn upsert(
     if encoded != old_encoded {
         let old_terms = terms::decode(&old_encoded)?;
         let gone = old_terms.iter().filter(|term| new_terms.binary_search(term).is_err());
-        remove_terms(connection, scope.id, id, gone)?;
+        let place = Place { scope: scope.id, namespace: &key.namespace, object: id };
+        remove_terms(connection, place, gone)?;
         let added = new_terms.iter().filter(|term| old_terms.binary_search(term).is_err());
-        add_terms(connection, scope.id, id, added)?;
+        add_terms(connection, place, added)?;
     }
     Ok(Upserted::Changed)
 }
@@ -241,7 +259,7 @@ pub(super) fn delete(
     scope: Scope,
     name: &ObjectName,
 ) -> Result<bool, Error> {
-    let sql = "SELECT id, name, terms FROM object WHERE scope = ? AND namespace = ? AND name = ?";
+    let sql = "SELECT id, name, terms, namespace FROM object WHERE scope = ? AND namespace = ? AND name = ?";
     let known = connection
         .prepare_cached(sql)
         .sorted()?
@@ -254,16 +272,17 @@ pub(super) fn delete(
     Ok(true)
 }
 
-/// An object about to be deleted: columns `id`, `name`, `terms`.
+/// An object about to be deleted: columns `id`, `name`, `terms`, `namespace`.
 pub(super) struct Doomed {
     id: i64,
     name: String,
     terms: Vec<u8>,
+    namespace: String,
 }
 
 impl Doomed {
     pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { id: row.get(0)?, name: row.get(1)?, terms: row.get(2)? })
+        Ok(Self { id: row.get(0)?, name: row.get(1)?, terms: row.get(2)?, namespace: row.get(3)? })
     }
 
     /// The one place where the rows of an object go: where a trace of it would be left.
@@ -276,33 +295,52 @@ impl Doomed {
             .sorted()?
             .execute(params![self.id, self.name])
             .sorted()?;
-        remove_terms(connection, scope, self.id, terms::decode(&self.terms)?.iter())
+        let place = Place { scope, namespace: &self.namespace, object: self.id };
+        remove_terms(connection, place, terms::decode(&self.terms)?.iter())
     }
 }
 
-fn add_terms<'a>(
+/// The numbers of a scope's objects.
+pub(super) fn ids(scope: i64) -> RangeInclusive<i64> {
+    let first = scope << 32;
+    first..=first | 0xffff_ffff
+}
+
+/// The scope of an object by its number.
+pub(super) fn scope_of(object: i64) -> i64 {
+    object >> 32
+}
+
+/// Where an object stands in the index of terms.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) scope: i64,
+    pub(super) namespace: &'a str,
+    pub(super) object: i64,
+}
+
+pub(super) fn add_terms<'a>(
     connection: &Connection,
-    scope: i64,
-    object: i64,
+    Place { scope, namespace, object }: Place<'_>,
     terms: impl Iterator<Item = &'a Term>,
 ) -> Result<(), Error> {
-    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO term VALUES (?, ?, ?, ?)").sorted()?;
+    let sql = "INSERT OR IGNORE INTO term (scope, key, value, namespace, object) VALUES (?, ?, ?, ?, ?)";
+    let mut insert = connection.prepare_cached(sql).sorted()?;
     for term in terms {
-        insert.execute(params![scope, term.key, term.value, object]).sorted()?;
+        insert.execute(params![scope, term.key, term.value, namespace, object]).sorted()?;
     }
     Ok(())
 }
 
 fn remove_terms<'a>(
     connection: &Connection,
-    scope: i64,
-    object: i64,
+    Place { scope, namespace, object }: Place<'_>,
     terms: impl Iterator<Item = &'a Term>,
 ) -> Result<(), Error> {
-    let sql = "DELETE FROM term WHERE scope = ? AND key = ? AND value = ? AND object = ?";
+    let sql = "DELETE FROM term WHERE scope = ? AND key = ? AND value = ? AND namespace = ? AND object = ?";
     let mut delete = connection.prepare_cached(sql).sorted()?;
     for term in terms {
-        delete.execute(params![scope, term.key, term.value, object]).sorted()?;
+        delete.execute(params![scope, term.key, term.value, namespace, object]).sorted()?;
     }
     Ok(())
 }

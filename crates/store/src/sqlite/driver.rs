@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row, ToSql, params};
 
 use super::{
+    change,
     error::Sorted as _,
     owners,
     plan::{COLUMNS, Plan, Reader, ScopeRef, Source, listed},
@@ -34,6 +35,8 @@ pub(super) enum Driver {
 const MOST: u64 = 20_000;
 /// The most namespaces of one scope that are looked up.
 const MOST_NAMESPACES: usize = 1000;
+/// With more scopes than this, names are looked for in all at once.
+const MOST_TRIGRAM_SCOPES: usize = 16;
 
 impl Driver {
     /// The best driver, or `None` if it is better to go through the objects in order.
@@ -78,8 +81,9 @@ impl Driver {
         if (query.since.is_some() || query.before.is_some()) && !by_creation {
             candidates.push(Self::Created);
         }
-        let few =
-            |scope: &ScopeRef<'_>| scope.namespaces.as_ref().is_some_and(|set| set.len() <= MOST_NAMESPACES);
+        let few = |scope: &ScopeRef<'_>| {
+            scope.namespaces.as_ref().is_some_and(|namespaces| namespaces.len() <= MOST_NAMESPACES)
+        };
         if !plan.scopes.is_empty() && plan.scopes.iter().all(few) {
             candidates.push(Self::Namespaces);
         }
@@ -92,20 +96,36 @@ impl Driver {
         let count = |sql: &str, params: &[&dyn ToSql]| -> Result<u64, Error> {
             connection.prepare_cached(sql).sorted()?.query_row(params, |row| row.get(0)).sorted()
         };
-        if let Self::Trigrams(expression) = self {
+        if let Self::Trigrams(expression) = self
+            && plan.scopes.len() > MOST_TRIGRAM_SCOPES
+        {
             let sql = "SELECT count(*) FROM (SELECT 1 FROM name_trigram WHERE name_trigram MATCH ? LIMIT ?)";
             return count(sql, params![expression, cap]);
         }
         for scope in &plan.scopes {
             match self {
-                Self::Owners(_) | Self::Names | Self::Trigrams(_) => {}
+                Self::Owners(_) | Self::Names => {}
+                Self::Trigrams(expression) => {
+                    let sql = "SELECT count(*) FROM (SELECT 1 FROM name_trigram \
+                               WHERE name_trigram MATCH ? AND rowid BETWEEN ? AND ? LIMIT ?)";
+                    let ids = change::ids(scope.id);
+                    hits += count(sql, params![expression, ids.start(), ids.end(), cap - hits])?;
+                }
                 Self::Condition(at) => {
                     let condition = &plan.conditions[scope.resource][*at];
                     let Source::Index(key) = condition.source else { continue };
-                    let sql = "SELECT count(*) FROM (SELECT 1 FROM term \
-                               WHERE scope = ? AND key = ? AND value = ? LIMIT ?)";
+                    let (within, namespaces) = scope.within("namespace");
+                    let sql = format!(
+                        "SELECT count(*) FROM (SELECT 1 FROM term \
+                         WHERE scope = ? AND key = ? AND value = ?{within} LIMIT ?)"
+                    );
                     for value in listed(&condition.operator).into_iter().flatten() {
-                        hits += count(sql, params![scope.id, key, value, cap.saturating_sub(hits)])?;
+                        let value: &dyn ToSql = &value;
+                        let mut params: Vec<&dyn ToSql> = vec![&scope.id, &key, value];
+                        params.extend(namespaces.iter().map(|list| list as &dyn ToSql));
+                        let left = cap.saturating_sub(hits);
+                        params.push(&left);
+                        hits += count(&sql, &params)?;
                     }
                 }
                 Self::Namespaces => {
@@ -138,7 +158,9 @@ impl Driver {
         reader: &mut Reader<'_>,
         mut visit: impl FnMut(usize, &Row<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if let Self::Trigrams(expression) = self {
+        if let Self::Trigrams(expression) = self
+            && plan.scopes.len() > MOST_TRIGRAM_SCOPES
+        {
             return look_up_names(connection, plan, reader, expression, visit);
         }
         for (at, scope) in plan.scopes.iter().enumerate() {
@@ -153,7 +175,14 @@ impl Driver {
                 Ok(())
             };
             match self {
-                Self::Trigrams(_) => {}
+                Self::Trigrams(expression) => {
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM name_trigram AS f CROSS JOIN object AS o ON o.id = f.rowid \
+                         WHERE f.name_trigram MATCH ? AND f.rowid BETWEEN ? AND ?"
+                    );
+                    let ids = change::ids(scope.id);
+                    look_up(&sql, params![expression, ids.start(), ids.end()])?;
+                }
                 Self::Owners(owners) => {
                     let sql = format!(
                         "SELECT {COLUMNS} FROM object AS o INDEXED BY object_owner WHERE o.scope = ? AND o.owner = ?"
@@ -173,12 +202,16 @@ impl Driver {
                 Self::Condition(condition) => {
                     let condition = &plan.conditions[scope.resource][*condition];
                     let Source::Index(key) = condition.source else { continue };
+                    let (within, namespaces) = scope.within("t.namespace");
                     let sql = format!(
                         "SELECT {COLUMNS} FROM term AS t CROSS JOIN object AS o ON o.id = t.object \
-                         WHERE t.scope = ? AND t.key = ? AND t.value = ?"
+                         WHERE t.scope = ? AND t.key = ? AND t.value = ?{within}"
                     );
                     for value in listed(&condition.operator).into_iter().flatten() {
-                        look_up(&sql, params![scope.id, key, value])?;
+                        let value: &dyn ToSql = &value;
+                        let mut params: Vec<&dyn ToSql> = vec![&scope.id, &key, value];
+                        params.extend(namespaces.iter().map(|list| list as &dyn ToSql));
+                        look_up(&sql, &params)?;
                     }
                 }
                 Self::Namespaces => {
@@ -203,6 +236,7 @@ impl Driver {
     }
 }
 
+/// The names of all scopes at once.
 fn look_up_names(
     connection: &Connection,
     plan: &Plan<'_>,
@@ -212,15 +246,16 @@ fn look_up_names(
 ) -> Result<(), Error> {
     let places: HashMap<i64, usize> =
         plan.scopes.iter().enumerate().map(|(at, scope)| (scope.id, at)).collect();
-    let sql = format!(
-        "SELECT {COLUMNS}, o.scope FROM name_trigram AS f CROSS JOIN object AS o ON o.id = f.rowid \
-         WHERE f.name_trigram MATCH ?"
-    );
-    let mut statement = connection.prepare_cached(&sql).sorted()?;
-    let mut rows = statement.query([expression]).sorted()?;
-    while let Some(row) = rows.next().sorted()? {
-        let scope: i64 = row.get(8).sorted()?;
-        if let Some(at) = places.get(&scope)
+    let sql = "SELECT rowid FROM name_trigram WHERE name_trigram MATCH ?";
+    let mut found = connection.prepare_cached(sql).sorted()?;
+    let mut found = found.query([expression]).sorted()?;
+    let sql = format!("SELECT {COLUMNS} FROM object AS o WHERE o.id = ?");
+    let mut objects = connection.prepare_cached(&sql).sorted()?;
+    while let Some(row) = found.next().sorted()? {
+        let id: i64 = row.get(0).sorted()?;
+        let Some(at) = places.get(&change::scope_of(id)) else { continue };
+        let mut object = objects.query([id]).sorted()?;
+        if let Some(row) = object.next().sorted()?
             && plan.accepts(*at, row, reader)?
         {
             visit(*at, row)?;

@@ -106,14 +106,10 @@ impl Lane {
         let Query { since, before, .. } = plan.query;
         let scope = &plan.scopes[self.scope];
         let order = inner_order(plan);
-        // The one namespace, if only one is wanted: an index that has it first gives its objects by name.
-        let namespace = scope
-            .namespaces
-            .as_ref()
-            .filter(|namespaces| namespaces.len() == 1)
-            .and_then(|namespaces| namespaces.first());
+        // With one namespace, the index that begins with namespaces gives its objects by name.
+        let one_namespace = scope.namespaces.as_ref().is_some_and(|namespaces| namespaces.len() == 1);
         let index = match order.first().map(|term| term.field) {
-            Some(OrderField::Name) if namespace.is_none() => "object_name",
+            Some(OrderField::Name) if !one_namespace => "object_name",
             Some(OrderField::CreatedAt) => "object_created",
             Some(OrderField::ResourceVersion) => "object_version",
             Some(OrderField::Sequence) => "object_sequence",
@@ -121,20 +117,9 @@ impl Lane {
         };
         let mut params = vec![Value::Integer(scope.id)];
         let mut sql = format!("SELECT {COLUMNS} FROM object AS o INDEXED BY {index} WHERE o.scope = ?");
-        match (namespace, &scope.namespaces) {
-            (_, None) => {}
-            (Some(namespace), _) => {
-                sql.push_str(" AND o.namespace = ?");
-                params.push(Value::Text(namespace.clone()));
-            }
-            (None, Some(namespaces)) => {
-                // The plus keeps the order of the index: objects of other namespaces are passed over within it. Where
-                // they are too many, `Driver::Namespaces` is taken.
-                sql.push_str(" AND +o.namespace IN (SELECT value FROM json_each(?))");
-                let list = namespaces.iter().map(String::as_str).collect::<serde_json::Value>();
-                params.push(Value::Text(list.to_string()));
-            }
-        }
+        let (within, namespaces) = scope.within("o.namespace");
+        sql.push_str(&within);
+        params.extend(namespaces);
         for (condition, bound) in [(" AND o.created >= ?", since), (" AND o.created < ?", before)] {
             if let Some(bound) = bound {
                 sql.push_str(condition);

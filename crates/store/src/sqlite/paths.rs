@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::{
     body::Bodies,
+    change::{self, Place},
     error::Sorted as _,
     terms::{self, Term},
 };
@@ -90,8 +91,8 @@ pub(super) fn register(connection: &Connection, resource: i64, path: &FieldPath)
     Ok(())
 }
 
-/// Object numbers looked at in one transaction.
-const WINDOW: i64 = 500;
+/// Objects looked at in one transaction.
+const WINDOW: usize = 500;
 
 /// Looks for one registered path in the next objects; `false` if all are filled.
 pub(super) fn fill(connection: &Connection, bodies: &mut Bodies) -> Result<bool, Error> {
@@ -104,13 +105,16 @@ pub(super) fn fill(connection: &Connection, bodies: &mut Bodies) -> Result<bool,
         .sorted()?;
     let Some((key, resource, path, filled)) = unfilled else { return Ok(false) };
     let path = parse(&path).ok_or_else(|| Error::Corrupt("an indexed field's path".into()))?;
-    let last: i64 = connection
-        .prepare_cached("SELECT coalesce(max(id), 0) FROM object")
+    // The scope that holds the next object; scopes made since have been written with this path.
+    let scope: Option<i64> = connection
+        .prepare_cached("SELECT min(id) FROM scope WHERE resource = ? AND id >= ? >> 32")
         .sorted()?
-        .query_row([], |row| row.get(0))
+        .query_row([resource, filled + 1], |row| row.get(0))
         .sorted()?;
-    fill_window(connection, bodies, key, resource, &path, filled)?;
-    let filled = Some(filled + WINDOW).filter(|filled| *filled < last);
+    let filled = match scope {
+        Some(scope) => Some(fill_window(connection, bodies, key, scope, &path, filled)?),
+        None => None,
+    };
     connection
         .prepare_cached("UPDATE term_key SET filled = ? WHERE id = ?")
         .sorted()?
@@ -119,23 +123,26 @@ pub(super) fn fill(connection: &Connection, bodies: &mut Bodies) -> Result<bool,
     Ok(true)
 }
 
+/// Fills the next objects of a scope; the answer is the last one that was looked at.
 fn fill_window(
     connection: &Connection,
     bodies: &mut Bodies,
     key: i64,
-    resource: i64,
+    scope: i64,
     path: &FieldPath,
     filled: i64,
-) -> Result<(), Error> {
-    let sql = "SELECT o.id, o.scope, o.terms, b.size, b.json FROM object AS o \
-               CROSS JOIN scope AS s ON s.id = o.scope AND s.resource = ? \
-               CROSS JOIN body AS b ON b.id = o.id WHERE o.id > ? AND o.id <= ?";
+) -> Result<i64, Error> {
+    let sql = "SELECT o.id, o.namespace, o.terms, b.size, b.json FROM object AS o \
+               CROSS JOIN body AS b ON b.id = o.id WHERE o.id BETWEEN ? AND ? ORDER BY o.id LIMIT ?";
+    let ids = change::ids(scope);
     let mut statement = connection.prepare_cached(sql).sorted()?;
-    let mut rows = statement.query(params![resource, filled, filled + WINDOW]).sorted()?;
+    let mut rows =
+        statement.query(params![*ids.start().max(&(filled + 1)), ids.end(), WINDOW as i64]).sorted()?;
     let mut update = connection.prepare_cached("UPDATE object SET terms = ? WHERE id = ?").sorted()?;
-    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO term VALUES (?, ?, ?, ?)").sorted()?;
-    let mut found = Vec::new();
+    let (mut found, mut seen, mut last) = (Vec::new(), 0, *ids.end());
     while let Some(row) = rows.next().sorted()? {
+        let object: i64 = row.get(0).sorted()?;
+        (seen, last) = (seen + 1, object);
         let json = bodies.read(row, 3)?;
         let added: Vec<Term> = of_values(key, field::extract(&json, &[path]).remove(0)).collect();
         if added.is_empty() {
@@ -145,16 +152,13 @@ fn fill_window(
         all.retain(|term| term.key != key);
         all.extend(added.iter().cloned());
         all.sort_unstable();
-        let place: (i64, i64) = (row.get(0).sorted()?, row.get(1).sorted()?);
-        found.push((place, all, added));
+        found.push((object, row.get::<_, String>(1).sorted()?, all, added));
     }
-    for ((object, scope), all, added) in found {
+    for (object, namespace, all, added) in found {
         update.execute(params![terms::encode(&all), object]).sorted()?;
-        for term in added {
-            insert.execute(params![scope, key, term.value, object]).sorted()?;
-        }
+        change::add_terms(connection, Place { scope, namespace: &namespace, object }, added.iter())?;
     }
-    Ok(())
+    Ok(if seen < WINDOW { *ids.end() } else { last })
 }
 
 #[cfg(test)]

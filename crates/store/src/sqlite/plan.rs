@@ -6,7 +6,7 @@ use std::{
 };
 
 use meta::{FieldPath, Operator};
-use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params, types::Value};
 
 use super::{
     body::Bodies,
@@ -43,6 +43,26 @@ pub(super) struct ScopeRef<'q> {
     pub(super) objects: u64,
     /// The namespaces asked for that the caller may see; `None` is all.
     pub(super) namespaces: Option<Cow<'q, BTreeSet<String>>>,
+}
+
+impl ScopeRef<'_> {
+    /// The condition on `column`, a namespace, and what stands for its mark.
+    ///
+    /// Several namespaces are a filter that keeps the order of the index and passes others over within it. Where those
+    /// are too many, `Driver::Namespaces` is taken.
+    pub(super) fn within(&self, column: &str) -> (String, Option<Value>) {
+        match &self.namespaces {
+            None => (String::new(), None),
+            Some(set) if set.len() == 1 => {
+                (format!(" AND {column} = ?"), set.first().cloned().map(Value::Text))
+            }
+            Some(set) => {
+                let list = set.iter().map(String::as_str).collect::<serde_json::Value>();
+                let sql = format!(" AND +{column} IN (SELECT value FROM json_each(?))");
+                (sql, Some(Value::Text(list.to_string())))
+            }
+        }
+    }
 }
 
 /// A condition on a label or a field.

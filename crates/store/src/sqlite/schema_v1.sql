@@ -33,7 +33,7 @@ CREATE INDEX scope_cluster ON scope (cluster);
 CREATE TABLE garbage (scope INTEGER PRIMARY KEY) STRICT;
 
 CREATE TABLE object (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY,    -- scope << 32 | a number within it: a scope's objects and bodies lie together
     scope INTEGER NOT NULL,
     namespace TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -46,10 +46,11 @@ CREATE TABLE object (
     terms BLOB NOT NULL        -- the object's rows in term, encoded (terms.rs)
 ) STRICT;
 CREATE UNIQUE INDEX object_key ON object (scope, namespace, name);
-CREATE INDEX object_name ON object (scope, name);
-CREATE INDEX object_created ON object (scope, created);
-CREATE INDEX object_version ON object (scope, version);
-CREATE INDEX object_sequence ON object (scope, sequence);
+-- Whole orders, and the namespace in all: what is passed over is passed over in the index.
+CREATE INDEX object_name ON object (scope, name, namespace);
+CREATE INDEX object_created ON object (scope, created, namespace, name);
+CREATE INDEX object_version ON object (scope, version, namespace, name);
+CREATE INDEX object_sequence ON object (scope, sequence, namespace);
 CREATE INDEX object_owner ON object (scope, owner) WHERE owner IS NOT NULL;
 
 -- Apart from object, so that a scan of objects does not read bodies.
@@ -72,8 +73,9 @@ CREATE TABLE term (
     scope INTEGER NOT NULL,
     key INTEGER NOT NULL,
     value ANY NOT NULL,        -- text; an empty blob for an object or a list
+    namespace TEXT NOT NULL,   -- that of the object
     object INTEGER NOT NULL,
-    PRIMARY KEY (scope, key, value, object)
+    PRIMARY KEY (scope, key, value, namespace, object)
 ) STRICT, WITHOUT ROWID;
 
 -- Which names hold three characters in a row. Says where to look; the name itself decides.

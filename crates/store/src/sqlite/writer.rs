@@ -278,7 +278,7 @@ fn in_transaction<T>(
     };
     let result = attempt();
     if result.is_err() {
-        *memory = Memory::load(connection)?;
+        memory.forget(connection);
     }
     result
 }
@@ -401,13 +401,13 @@ fn remove(
 
 /// Deletes some rows of removed scopes; `false` if there are none.
 fn empty_garbage(connection: &Connection) -> Result<bool, Error> {
-    let sql = "SELECT o.id, o.name, o.terms, g.scope FROM garbage AS g LEFT JOIN object AS o \
+    let sql = "SELECT o.id, o.name, o.terms, o.namespace, g.scope FROM garbage AS g LEFT JOIN object AS o \
                INDEXED BY object_key ON o.scope = g.scope LIMIT ?";
     let mut statement = connection.prepare_cached(sql).sorted()?;
     let mut rows = statement.query([STEP_ROWS]).sorted()?;
     let (mut doomed, mut empty) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next().sorted()? {
-        let scope: i64 = row.get(3).sorted()?;
+        let scope: i64 = row.get(4).sorted()?;
         if row.get_ref(0).sorted()? == rusqlite::types::ValueRef::Null {
             empty.push(scope);
         } else {

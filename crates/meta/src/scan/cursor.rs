@@ -59,11 +59,17 @@ impl Cursor {
             self.end = Some(end);
             return Ok(None);
         }
-        if self.begun.is_empty() {
-            return Ok(Some(part));
+        let whole = if self.begun.is_empty() {
+            part
+        } else {
+            self.begun.extend_from_slice(&part);
+            self.begun.split().freeze()
+        };
+        match (whole.first(), whole.last()) {
+            (Some(b'{'), Some(b']')) => Err(self.expected("'}' instead of ']'")),
+            (Some(b'['), Some(b'}')) => Err(self.expected("']' instead of '}'")),
+            _ => Ok(Some(whole)),
         }
-        self.begun.extend_from_slice(&part);
-        Ok(Some(self.begun.split().freeze()))
     }
 
     /// The error that something else stands here.

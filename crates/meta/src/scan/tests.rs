@@ -104,6 +104,8 @@ fn what_is_no_list_is_malformed_and_stays_so() {
         r#"{"items":[{},]}"#,
         r#"{"items":[,{}]}"#,
         r#"{"items":[{} {}]}"#,
+        r#"{"items":[{]]}"#,
+        r#"{"items":[{"a":[1}]}"#,
         r#"{"items":[],}"#,
         r#"{"items":[]]"#,
         r#"{"items":[],"items":[]}"#,

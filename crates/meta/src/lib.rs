@@ -3,6 +3,7 @@
 //! * [`Status`]: the answer of every failed request (`metav1.Status`).
 //! * [`Quantity`]: sums of CPU and memory that print as Kubernetes prints them.
 //! * [`RawObject`]: any object as key fields and JSON bytes.
+//! * [`ListScanner`], [`WatchScanner`]: answers of an API server cut into objects while they arrive.
 //! * [`LabelSelector`], [`FieldSelector`]: which objects are wanted.
 //! * [`TableColumn`], [`TableCells`]: what a client prints of an object.
 //!
@@ -10,12 +11,14 @@
 
 mod object;
 mod quantity;
+mod scan;
 mod selector;
 mod status;
 mod table;
 
-pub use object::{ObjectKey, Owner, RawObject};
+pub use object::{ObjectError, ObjectKey, Owner, RawObject};
 pub use quantity::{ParseQuantityError, Quantity};
+pub use scan::{Bookmark, DEFAULT_OBJECT_LIMIT, ListMeta, ListScanner, ScanError, WatchEvent, WatchScanner};
 pub use selector::{
     FieldPath, FieldRequirement, FieldSelector, LabelRequirement, LabelSelector, Operator, Step,
 };

@@ -23,16 +23,28 @@ mod access;
 mod direct;
 mod discovery;
 mod error;
+#[cfg(test)]
+mod fake;
+mod follow;
 mod limited;
+mod list;
 mod request;
 mod resource;
+mod selection;
 mod transport;
+mod watch;
 
-pub use access::{AccessError, Authorization, ClientCertificate, ClusterAccess, FileReferences, Secret, Trust};
+pub use access::{
+    AccessError, Authorization, ClientCertificate, ClusterAccess, FileReferences, Secret, Trust,
+};
 pub use direct::Direct;
 pub use discovery::{ApiResource, Discovered, Unavailable, discover};
 pub use error::Error;
+pub use follow::{FollowRequest, Follower, Step};
 pub use limited::Limited;
+pub use list::{List, ListAt, ListRequest};
 pub use request::get;
 pub use resource::Resource;
+pub use selection::Selection;
 pub use transport::{Body, BoxError, Lane, Transport};
+pub use watch::{Watch, WatchRequest};

@@ -48,3 +48,21 @@ impl Transport for Limited {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Fake, ok};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
+        let limited = Limited::new(Fake::new(|_| ok("{}")), 10.0, 5);
+        let began = Instant::now();
+        for number in 0..25_u32 {
+            limited.send(Request::get("/").body(Bytes::new()).unwrap(), Lane::Short).await.unwrap();
+            let due = Duration::from_millis(100) * number.saturating_sub(4);
+            let late = began.elapsed().checked_sub(due).unwrap();
+            assert!(late < Duration::from_millis(5), "request {number} came {late:?} late");
+        }
+    }
+}

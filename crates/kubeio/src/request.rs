@@ -126,11 +126,10 @@ async fn refusal(response: Response<Body>) -> Error {
     let mut status = serde_json::from_slice::<Status>(&body).unwrap_or_else(|_| no_status(parts.status));
     // The number on the outside is what a server in between may have changed.
     status.code = parts.status.as_u16();
-    match retry_after {
-        Some(seconds) => status.retry_after(seconds),
-        None => status,
+    if let Some(seconds) = retry_after {
+        status = status.retry_after(seconds);
     }
-    .into()
+    status.into()
 }
 
 /// For a server, or something before it, that says no more than a number.

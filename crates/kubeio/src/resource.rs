@@ -1,5 +1,7 @@
 //! Which objects: a resource and where it stands in the API.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+
 /// A resource in one of its versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Resource {
@@ -20,15 +22,31 @@ impl Resource {
         Self { group: group.into(), version: version.into(), plural: plural.into() }
     }
 
+    /// The `apiVersion` of its objects.
+    pub fn api_version(&self) -> String {
+        let Self { group, version, .. } = self;
+        if group.is_empty() { version.clone() } else { format!("{group}/{version}") }
+    }
+
     /// Where its objects are, in one namespace or in all.
     pub(crate) fn path(&self, namespace: Option<&str>) -> String {
-        let Self { group, version, plural } = self;
-        let base = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        let [group, version, plural] = [&self.group, &self.version, &self.plural].map(|part| segment(part));
+        let base = if self.group.is_empty() {
+            format!("/api/{version}")
+        } else {
+            format!("/apis/{group}/{version}")
+        };
         match namespace {
-            Some(namespace) => format!("{base}/namespaces/{namespace}/{plural}"),
+            Some(namespace) => format!("{base}/namespaces/{}/{plural}", segment(namespace)),
             None => format!("{base}/{plural}"),
         }
     }
+}
+
+/// What stands between two slashes of a path; a name from outside stays one.
+fn segment(name: &str) -> PercentEncode<'_> {
+    const OTHER_THAN_NAMES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.');
+    utf8_percent_encode(name, OTHER_THAN_NAMES)
 }
 
 impl std::fmt::Display for Resource {
@@ -51,6 +69,10 @@ mod tests {
         assert_eq!(
             Resource::new("apps", "v1", "deployments").path(Some("a")),
             "/apis/apps/v1/namespaces/a/deployments"
+        );
+        assert_eq!(
+            Resource::new("", "v1", "pods").path(Some("a/../b?")),
+            "/api/v1/namespaces/a%2F..%2Fb%3F/pods"
         );
     }
 }

@@ -35,8 +35,10 @@ impl ClusterAccess {
                 place.unwrap_or_default()
             ))
         })?;
-        let name =
-            context.or(config.current_context.as_deref()).filter(|name| !name.is_empty()).ok_or(AccessError::NoContext)?;
+        let name = context
+            .or(config.current_context.as_deref())
+            .filter(|name| !name.is_empty())
+            .ok_or(AccessError::NoContext)?;
         let context = find(config.contexts, "context", name)?.context;
         let cluster = find(config.clusters, "cluster", &context.cluster)?.cluster;
         let user_name = context.user.unwrap_or_default();
@@ -324,8 +326,7 @@ mod tests {
     fn insecure_is_said_by_the_kubeconfig_and_never_assumed() {
         let insecure = r#"{"server": "https://a", "insecure-skip-tls-verify": true}"#;
         assert_eq!(read(insecure, "{}").unwrap().trust, Trust::Insecure);
-        let contradictory =
-            r#"{"server": "https://a", "insecure-skip-tls-verify": true, "certificate-authority-data": "Q0E="}"#;
+        let contradictory = r#"{"server": "https://a", "insecure-skip-tls-verify": true, "certificate-authority-data": "Q0E="}"#;
         assert!(matches!(read(contradictory, "{}"), Err(AccessError::Credential { .. })));
     }
 

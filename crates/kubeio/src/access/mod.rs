@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_bad_server_is_refused_and_a_password_in_it_is_not_repeated() {
-        for bad in ["", "ftp://a", "https://", "https://a:x", "https://a/?q", "https://a/#f", "unix:///run/x"] {
+        for bad in ["", "ftp://a", "https://", "https://a:x", "https://a/?q", "https://a/#f", "unix:///run/x"]
+        {
             assert!(matches!(ClusterAccess::new(bad), Err(AccessError::Server { .. })), "{bad}");
         }
         let error = ClusterAccess::new("https://root:hunter2@a").unwrap_err().to_string();

@@ -20,7 +20,8 @@ pub(super) enum Credential {
 
 impl Credential {
     pub(super) fn new(authorization: &Authorization) -> Result<Self, AccessError> {
-        let unusable = |what| move |()| AccessError::Credential { what, why: String::from("it has control characters") };
+        let unusable =
+            |what| move |()| AccessError::Credential { what, why: String::from("it has control characters") };
         Ok(match authorization {
             Authorization::None => Self::Fixed(None),
             Authorization::Bearer(token) => {
@@ -42,7 +43,8 @@ impl Credential {
             Self::Fixed(value) => return Ok(value.clone()),
             Self::File { path, read } => (path, read),
         };
-        let kept = read.lock().as_ref().filter(|(when, _)| when.elapsed() < FRESH).map(|(_, value)| value.clone());
+        let kept =
+            read.lock().as_ref().filter(|(when, _)| when.elapsed() < FRESH).map(|(_, value)| value.clone());
         if kept.is_some() {
             return Ok(kept);
         }
@@ -63,7 +65,7 @@ impl Credential {
 }
 
 fn bearer(token: &[u8]) -> Result<HeaderValue, ()> {
-    sensitive(&Zeroizing::new([b"Bearer ", token.trim_ascii()].concat()))
+    sensitive(&Zeroizing::new([&b"Bearer "[..], token.trim_ascii()].concat()))
 }
 
 fn sensitive(text: &[u8]) -> Result<HeaderValue, ()> {

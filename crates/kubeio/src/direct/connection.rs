@@ -79,7 +79,7 @@ where
 }
 
 /// Speaks HTTP/1.1 over `io`.
-pub(super) async fn http1<Io>(io: Io, _tasks: &Tasks) -> hyper::Result<Opened>
+pub(super) async fn http1<Io>(io: Io) -> hyper::Result<Opened>
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -45,9 +45,7 @@ impl Dialer {
         let mut doing = "connecting";
         match timeout_at(deadline, self.steps(&mut doing)).await {
             Ok(result) => result,
-            Err(_) => {
-                Err(self.failed(&format!("{doing} took longer than {} s", CONNECT.as_secs())))
-            }
+            Err(_) => Err(self.failed(&format!("{doing} took longer than {} s", CONNECT.as_secs()))),
         }
     }
 
@@ -60,18 +58,15 @@ impl Dialer {
         let _ = SockRef::from(&tcp).set_tcp_keepalive(&keepalive);
         let Some((connector, name)) = &self.tls else {
             *doing = "HTTP/1.1";
-            return connection::http1(tcp, &self.tasks).await.map_err(|error| self.failed(&chain(&error)));
+            return connection::http1(tcp).await.map_err(|error| self.failed(&chain(&error)));
         };
         *doing = "the TLS handshake";
         let tls = connector.connect(name.clone(), tcp).await;
         let tls = tls.map_err(|error| self.failed(&format!("TLS: {}", chain(&error))))?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         *doing = "the HTTP handshake";
-        let opened = if http2 {
-            connection::http2(tls, &self.tasks).await
-        } else {
-            connection::http1(tls, &self.tasks).await
-        };
+        let opened =
+            if http2 { connection::http2(tls, &self.tasks).await } else { connection::http1(tls).await };
         opened.map_err(|error| self.failed(&chain(&error)))
     }
 

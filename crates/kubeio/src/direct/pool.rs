@@ -61,15 +61,12 @@ impl Pool {
     pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
         let request = request.map(Full::new);
         let again = (request.method() == Method::GET).then(|| request.clone());
-        match self.try_send(request).await {
-            Err(Failed::Lost(cause)) => {
-                debug!(%cause, "a connection to a cluster ended under a request");
-                let again = again.ok_or(Error::Unreachable(cause))?;
-                self.try_send(again).await
-            }
-            result => result,
+        let mut answer = self.try_send(request).await;
+        if let (Err(Failed::Lost(cause)), Some(again)) = (&answer, again) {
+            debug!(%cause, "a connection to a cluster ended under a request");
+            answer = self.try_send(again).await;
         }
-        .map_err(|failed| match failed {
+        answer.map_err(|failed| match failed {
             Failed::Lost(cause) => Error::Unreachable(cause),
             Failed::NotConnected(error) => error,
         })
@@ -86,7 +83,8 @@ impl Pool {
             return Ok(slot);
         }
         let asked = Instant::now();
-        let _turn = if self.single.load(Ordering::Relaxed) { None } else { self.dialling.acquire().await.ok() };
+        let _turn =
+            if self.single.load(Ordering::Relaxed) { None } else { self.dialling.acquire().await.ok() };
         if let Some(slot) = self.open.slot() {
             return Ok(slot);
         }
@@ -158,9 +156,7 @@ impl Open {
     fn remove_unused(&self, connection: &Weak<Connection>) -> bool {
         let mut all = self.0.lock();
         let before = all.len();
-        all.retain(|other| {
-            !std::ptr::eq(Arc::as_ptr(other), connection.as_ptr()) || other.in_flight() > 0
-        });
+        all.retain(|other| !std::ptr::eq(Arc::as_ptr(other), connection.as_ptr()) || other.in_flight() > 0);
         all.len() < before
     }
 }

@@ -6,10 +6,10 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 
-use crate::{AccessError, ClusterAccess, Trust};
+use crate::{AccessError, ClientCertificate, ClusterAccess, Trust};
 
 /// HTTP/2 if the server has it.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -23,13 +23,10 @@ pub(super) fn config(access: &ClusterAccess) -> Result<ClientConfig, AccessError
         }
         Trust::Insecure => RootCertStore::empty(),
     };
-    let certificate = access.certificate.as_ref().map(|certificate| {
-        let chain = runtime::tls::certificates("the certificate", &certificate.chain)?;
-        Ok((chain, runtime::tls::private_key("the key", certificate.key.expose())?))
-    });
-    let certificate = certificate.transpose().map_err(|error| unusable("the client certificate", &error))?;
-    let mut config =
-        runtime::tls::client(roots, certificate).map_err(|error| unusable("the client certificate", &error))?;
+    let identity = access.certificate.as_ref().map(identity).transpose();
+    let mut config = identity
+        .and_then(|identity| runtime::tls::client(roots, identity))
+        .map_err(|error| unusable("the client certificate", &error))?;
     if access.trust == Trust::Insecure {
         let provider = Arc::clone(config.crypto_provider());
         config.dangerous().set_certificate_verifier(Arc::new(Anybody(provider)));
@@ -42,6 +39,14 @@ pub(super) fn config(access: &ClusterAccess) -> Result<ClientConfig, AccessError
 pub(super) fn server_name(access: &ClusterAccess) -> Result<ServerName<'static>, AccessError> {
     let name = access.server_name.as_deref().unwrap_or_else(|| access.host().0);
     ServerName::try_from(name.to_owned()).map_err(|error| unusable("the name of the server", &error))
+}
+
+/// The chain and the key.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn identity(certificate: &ClientCertificate) -> Result<Identity, runtime::tls::Error> {
+    let chain = runtime::tls::certificates("the certificate", &certificate.chain)?;
+    Ok((chain, runtime::tls::private_key("the key", certificate.key.expose())?))
 }
 
 fn system_roots() -> Result<RootCertStore, AccessError> {

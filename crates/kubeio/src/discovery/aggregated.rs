@@ -32,28 +32,28 @@ pub(super) fn read(body: &[u8], to: &mut Discovered) -> Result<(), Error> {
 
 #[derive(Deserialize)]
 struct GroupList {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     items: Vec<Group>,
 }
 
 #[derive(Deserialize)]
 struct Group {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     metadata: Metadata,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     versions: Vec<Version>,
 }
 
 #[derive(Default, Deserialize)]
 struct Metadata {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     name: String,
 }
 
 #[derive(Deserialize)]
 struct Version {
     version: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     resources: Vec<Entry>,
     freshness: Option<String>,
 }
@@ -63,21 +63,21 @@ struct Version {
 struct Entry {
     resource: String,
     response_kind: Option<Kind>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     scope: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     singular_resource: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     verbs: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     short_names: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     categories: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Kind {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     kind: String,
 }
 

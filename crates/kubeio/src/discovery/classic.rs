@@ -77,13 +77,13 @@ impl GroupVersion {
 
 #[derive(Deserialize)]
 struct Versions {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     versions: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct GroupList {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     groups: Vec<Group>,
 }
 
@@ -91,7 +91,7 @@ struct GroupList {
 #[serde(rename_all = "camelCase")]
 struct Group {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     versions: Vec<GroupOfVersion>,
     preferred_version: Option<GroupOfVersion>,
 }
@@ -103,7 +103,7 @@ struct GroupOfVersion {
 
 #[derive(Deserialize)]
 struct ResourceList {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     resources: Vec<Entry>,
 }
 
@@ -111,36 +111,39 @@ struct ResourceList {
 #[serde(rename_all = "camelCase")]
 struct Entry {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     singular_name: String,
     #[serde(default)]
     namespaced: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     kind: String,
-    verbs: Option<Vec<String>>,
-    short_names: Option<Vec<String>>,
-    categories: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "super::nullable")]
+    verbs: Vec<String>,
+    #[serde(default, deserialize_with = "super::nullable")]
+    short_names: Vec<String>,
+    #[serde(default, deserialize_with = "super::nullable")]
+    categories: Vec<String>,
 }
 
 impl Entry {
     /// Nothing for a subresource.
-    fn named(self, of: &GroupVersion) -> Option<ApiResource> {
+    fn named(mut self, of: &GroupVersion) -> Option<ApiResource> {
         if self.name.contains('/') {
             return None;
         }
-        let mut verbs = self.verbs.unwrap_or_default();
-        verbs.sort_unstable();
-        let singular =
-            if self.singular_name.is_empty() { self.kind.to_lowercase() } else { self.singular_name };
+        self.verbs.sort_unstable();
+        if self.singular_name.is_empty() {
+            self.singular_name = self.kind.to_lowercase();
+        }
         Some(ApiResource {
             resource: Resource::new(&of.group, &of.version, self.name),
             priority: of.priority,
             kind: self.kind,
-            singular,
+            singular: self.singular_name,
             namespaced: self.namespaced,
-            verbs,
-            short_names: self.short_names.unwrap_or_default(),
-            categories: self.categories.unwrap_or_default(),
+            verbs: self.verbs,
+            short_names: self.short_names,
+            categories: self.categories,
         })
     }
 }

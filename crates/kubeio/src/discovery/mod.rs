@@ -107,6 +107,15 @@ async fn fetch_once(transport: &dyn Transport, path: &str, accept: &str) -> Resu
     Ok(Document { aggregated, body: read(response.into_body(), LIMIT).await? })
 }
 
+/// Go writes an empty list as `null`.
+fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de> + Default,
+{
+    Ok(<Option<T> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// The document as a `T`.
 fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
     serde_json::from_slice(body)

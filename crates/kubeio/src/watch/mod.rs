@@ -1,6 +1,9 @@
 //! A watch, event by event.
 
-use std::{sync::Arc, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
 
 use meta::{WatchEvent, WatchScanner};
 use rand::RngExt as _;
@@ -53,10 +56,10 @@ impl Watch {
     /// Begins a watch over `transport`.
     ///
     /// A place that is gone is [`Error::Expired`], here or from [`Watch::next`].
-    pub async fn begin(transport: Arc<dyn Transport>, request: &WatchRequest) -> Result<Self, Error> {
+    pub async fn begin(transport: &dyn Transport, request: &WatchRequest) -> Result<Self, Error> {
         let seconds = rand::rng().random_range(LASTS);
         let began = Instant::now();
-        let response = open_json(&*transport, &request.path(seconds), JSON, Lane::Watch).await?;
+        let response = open_json(transport, &request.path(seconds), JSON, Lane::Watch).await?;
         Ok(Self {
             chunks: Chunks::new(response.into_body()),
             scanner: Some(WatchScanner::default()),
@@ -77,10 +80,15 @@ impl Watch {
         result
     }
 
+    /// How long ago it was begun.
+    pub fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Whether the watch lasted as long as it was asked to: then the server ended it because of that.
     pub fn had_its_time(&self) -> bool {
         // The server's clock began a little later than this one, or earlier by a request's way there.
-        self.began.elapsed() + Duration::from_secs(1) >= self.lasts
+        self.age() + Duration::from_secs(1) >= self.lasts
     }
 
     async fn event(

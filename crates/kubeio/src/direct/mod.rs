@@ -47,7 +47,7 @@ impl Direct {
         Ok(Self { short: pool(), watches: pool(), access, credential })
     }
 
-    async fn send(&self, request: Request<Bytes>, lane: Lane) -> Result<Response<Body>, Error> {
+    async fn deliver(&self, request: Request<Bytes>, lane: Lane) -> Result<Response<Body>, Error> {
         let request = self.addressed(request).await?;
         let pool = match lane {
             Lane::Short => &self.short,
@@ -83,7 +83,7 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("clusterway/", 
 
 impl Transport for Direct {
     fn send(&self, request: Request<Bytes>, lane: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>> {
-        Box::pin(self.send(request, lane))
+        Box::pin(self.deliver(request, lane))
     }
 }
 

@@ -61,11 +61,13 @@ impl Pool {
     pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
         let request = request.map(Full::new);
         let again = (request.method() == Method::GET).then(|| request.clone());
-        let mut answer = self.try_send(request).await;
-        if let (Err(Failed::Lost(cause)), Some(again)) = (&answer, again) {
-            debug!(%cause, "a connection to a cluster ended under a request");
-            answer = self.try_send(again).await;
-        }
+        let answer = match (self.try_send(request).await, again) {
+            (Err(Failed::Lost(cause)), Some(again)) => {
+                debug!(%cause, "a connection to a cluster ended under a request");
+                self.try_send(again).await
+            }
+            (answer, _) => answer,
+        };
         answer.map_err(|failed| match failed {
             Failed::Lost(cause) => Error::Unreachable(cause),
             Failed::NotConnected(error) => error,

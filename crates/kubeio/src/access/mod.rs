@@ -225,8 +225,8 @@ mod tests {
             access.authorization = Authorization::Bearer(Secret::from(token));
             access
         };
-        assert_eq!(with("one"), with("one"));
-        assert_ne!(with("one"), with("two"));
-        assert!(!format!("{:?}", with("one")).contains("one"));
+        assert_eq!(with("hunter2"), with("hunter2"));
+        assert_ne!(with("hunter2"), with("hunter3"));
+        assert!(!format!("{:?}", with("hunter2")).contains("hunter2"));
     }
 }

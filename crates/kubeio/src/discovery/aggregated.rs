@@ -32,7 +32,8 @@ pub(super) fn read(body: &[u8], to: &mut Discovered) -> Result<(), Error> {
 
 #[derive(Deserialize)]
 struct GroupList {
-    #[serde(default, deserialize_with = "super::nullable")]
+    // Without it, this is another document and no empty cluster.
+    #[serde(deserialize_with = "super::nullable")]
     items: Vec<Group>,
 }
 

@@ -77,13 +77,15 @@ impl GroupVersion {
 
 #[derive(Deserialize)]
 struct Versions {
-    #[serde(default, deserialize_with = "super::nullable")]
+    // Without it, this is another document and no empty cluster.
+    #[serde(deserialize_with = "super::nullable")]
     versions: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct GroupList {
-    #[serde(default, deserialize_with = "super::nullable")]
+    // Without it, this is another document and no empty cluster.
+    #[serde(deserialize_with = "super::nullable")]
     groups: Vec<Group>,
 }
 
@@ -103,7 +105,8 @@ struct GroupOfVersion {
 
 #[derive(Deserialize)]
 struct ResourceList {
-    #[serde(default, deserialize_with = "super::nullable")]
+    // Without it, this is another document and no empty cluster.
+    #[serde(deserialize_with = "super::nullable")]
     resources: Vec<Entry>,
 }
 

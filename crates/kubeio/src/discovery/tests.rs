@@ -100,9 +100,12 @@ async fn a_server_that_is_busy_for_a_moment_is_asked_again() {
 
 #[tokio::test]
 async fn nothing_found_out_is_an_error_and_not_an_empty_cluster() {
-    for (answer, reason) in
-        [(refused(401), "Unauthorized"), (refused(403), "Forbidden"), (ok("[]"), "BrokenAnswer")]
-    {
+    for (answer, reason) in [
+        (refused(401), "Unauthorized"),
+        (refused(403), "Forbidden"),
+        (ok("[]"), "BrokenAnswer"),
+        (ok("{}"), "BrokenAnswer"),
+    ] {
         let fake = Fake::script([answer]);
         assert_eq!(discover(&*fake).await.unwrap_err().reason(), reason);
     }

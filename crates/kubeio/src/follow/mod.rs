@@ -1,6 +1,8 @@
 //! One resource from now on, for ever: list, then watch, and go on after whatever happens.
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;
 
 use std::{sync::Arc, time::Duration};

@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     let directory = Path::new(&kubeconfig).parent().unwrap_or(Path::new(".")).to_owned();
     let text = std::fs::read_to_string(&kubeconfig)?;
     let access = ClusterAccess::from_kubeconfig(&text, None, &FileReferences::RelativeTo(directory))?;
-    let transport: Arc<dyn Transport> = Arc::new(Direct::new(access, Tasks::new())?);
+    let transport: Arc<dyn Transport> = Arc::new(Direct::new(access, &Tasks::new())?);
 
     let began = Instant::now();
     let discovered = discover(&*transport).await?;

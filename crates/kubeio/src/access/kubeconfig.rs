@@ -60,7 +60,7 @@ impl ClusterAccess {
         access.server_name = given(cluster.tls_server_name.as_deref()).map(str::to_owned);
         access.trust = trust(&cluster, files)?;
         access.certificate = certificate(&user, files)?;
-        access.authorization = authorization(user, files)?;
+        access.authorization = authorization(&user, files)?;
         Ok(access)
     }
 }
@@ -95,7 +95,7 @@ fn certificate(user: &User, files: &FileReferences) -> Result<Option<ClientCerti
     }
 }
 
-fn authorization(user: User, files: &FileReferences) -> Result<Authorization, AccessError> {
+fn authorization(user: &User, files: &FileReferences) -> Result<Authorization, AccessError> {
     let token = given(user.token.as_deref());
     let token_file = given(user.token_file.as_deref());
     let name = given(user.username.as_deref());

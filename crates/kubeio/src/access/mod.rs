@@ -158,7 +158,8 @@ impl ClusterAccess {
     pub(crate) fn host(&self) -> (&str, u16) {
         let host = self.server.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        (host, self.server.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 }))
+        let usual = if self.is_tls() { 443 } else { 80 };
+        (host, self.server.port_u16().unwrap_or(usual))
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Direct {
 
 impl Direct {
     /// A transport to `access`; nothing is connected yet. The connections live in `tasks`.
-    pub fn new(access: ClusterAccess, tasks: Tasks) -> Result<Self, AccessError> {
+    pub fn new(access: ClusterAccess, tasks: &Tasks) -> Result<Self, AccessError> {
         let credential = Credential::new(&access.authorization)?;
         let dialer = Arc::new(Dialer::new(&access, tasks.clone())?);
         let pool = || Pool::new(Arc::clone(&dialer), tasks.clone());

@@ -110,7 +110,7 @@ impl Server {
     }
 
     fn direct(&self) -> Direct {
-        Direct::new(self.access(), self.tasks.clone()).unwrap()
+        Direct::new(self.access(), &self.tasks).unwrap()
     }
 
     /// Connections made so far.
@@ -164,7 +164,7 @@ async fn a_request_carries_the_credential_to_its_path_below_the_servers() {
     let server = Server::http2().await;
     let mut access = server.access();
     access.authorization = Authorization::Bearer(Secret::from("t"));
-    let direct = Direct::new(access, server.tasks.clone()).unwrap();
+    let direct = Direct::new(access, &server.tasks).unwrap();
     let text = describe(&direct).await.unwrap();
     assert_eq!(text, format!("HTTP/2.0 /prefix/api?limit=5 \"Bearer t\" {}", USER_AGENT.to_str().unwrap()));
 }
@@ -216,17 +216,17 @@ async fn a_server_with_another_certificate_gets_no_request_unless_anybody_will_d
     let server = Server::http2().await;
     let mut access = server.access();
     access.trust = Trust::Roots(certificate("localhost").cert.pem().into_bytes());
-    let direct = Direct::new(access.clone(), server.tasks.clone()).unwrap();
+    let direct = Direct::new(access.clone(), &server.tasks).unwrap();
     let Err(Error::Unreachable(message)) = describe(&direct).await else { panic!() };
     assert!(message.contains("TLS"), "{message}");
 
     access.trust = Trust::Roots(server.ca.clone());
     access.server_name = None;
-    let direct = Direct::new(access.clone(), server.tasks.clone()).unwrap();
+    let direct = Direct::new(access.clone(), &server.tasks).unwrap();
     assert!(matches!(describe(&direct).await, Err(Error::Unreachable(_))));
 
     access.trust = Trust::Insecure;
-    let direct = Direct::new(access, server.tasks.clone()).unwrap();
+    let direct = Direct::new(access, &server.tasks).unwrap();
     describe(&direct).await.unwrap();
 }
 
@@ -241,18 +241,18 @@ async fn a_client_certificate_is_shown() {
         chain: cert.pem().into_bytes(),
         key: Secret::from(signing_key.serialize_pem().as_str()),
     });
-    describe(&Direct::new(access, server.tasks.clone()).unwrap()).await.unwrap();
+    describe(&Direct::new(access, &server.tasks).unwrap()).await.unwrap();
 }
 
 #[test]
 fn certificates_that_are_none_are_refused_before_anything_is_connected() {
     let mut access = ClusterAccess::new("https://a").unwrap();
     access.trust = Trust::Roots(b"no PEM".to_vec());
-    let refused = Direct::new(access.clone(), Tasks::new()).unwrap_err();
+    let refused = Direct::new(access.clone(), &Tasks::new()).unwrap_err();
     assert!(matches!(refused, AccessError::Credential { what: "the CA", .. }), "{refused}");
     access.trust = Trust::Insecure;
     access.certificate = Some(ClientCertificate { chain: b"no".to_vec(), key: Secret::from("PEM") });
-    let refused = Direct::new(access, Tasks::new()).unwrap_err();
+    let refused = Direct::new(access, &Tasks::new()).unwrap_err();
     assert!(matches!(refused, AccessError::Credential { what: "the client certificate", .. }), "{refused}");
 }
 
@@ -280,7 +280,7 @@ async fn a_watch_ends_with_its_connection() {
 async fn a_server_that_is_not_there_is_unreachable() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let access = ClusterAccess::new(&format!("http://{free}")).unwrap();
-    let direct = Direct::new(access, Tasks::new()).unwrap();
+    let direct = Direct::new(access, &Tasks::new()).unwrap();
     let answers = join_all((0..10).map(|_| describe(&direct))).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(Error::Unreachable(_)))));
 }
@@ -289,7 +289,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
 async fn many_who_wait_for_a_dead_server_wait_for_one_attempt() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let access = ClusterAccess::new(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
-    let direct = Direct::new(access, Tasks::new()).unwrap();
+    let direct = Direct::new(access, &Tasks::new()).unwrap();
     let began = Instant::now();
     let answers = join_all((0..100).map(|_| describe(&direct))).await;
     let Err(Error::Unreachable(message)) = &answers[99] else { panic!() };

@@ -42,7 +42,7 @@ struct Group {
     #[serde(default, deserialize_with = "super::nullable")]
     metadata: Metadata,
     #[serde(default, deserialize_with = "super::nullable")]
-    versions: Vec<Version>,
+    versions: Vec<GroupVersion>,
 }
 
 #[derive(Default, Deserialize)]
@@ -52,7 +52,7 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct GroupVersion {
     version: String,
     #[serde(default, deserialize_with = "super::nullable")]
     resources: Vec<Entry>,

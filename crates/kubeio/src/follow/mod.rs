@@ -108,8 +108,8 @@ pub struct Follower {
 enum State {
     /// Nothing is under way; not before this time.
     Pausing(Instant),
-    Listing(List),
-    Watching(Watch),
+    Listing(Box<List>),
+    Watching(Box<Watch>),
 }
 
 impl Follower {
@@ -180,7 +180,7 @@ impl Follower {
             if std::mem::take(&mut self.whole) {
                 request.page_size = None;
             }
-            self.state = State::Listing(List::new(Arc::clone(&self.transport), request));
+            self.state = State::Listing(Box::new(List::new(Arc::clone(&self.transport), request)));
             return Ok(Some(Step::ListBegan));
         };
         if self.doubt {
@@ -196,7 +196,7 @@ impl Follower {
             resource_version: place.clone(),
             bookmarks: true,
         };
-        self.state = State::Watching(Watch::begin(&*self.transport, &request).await?);
+        self.state = State::Watching(Box::new(Watch::begin(&*self.transport, &request).await?));
         Ok(None)
     }
 

@@ -67,7 +67,7 @@ impl Cluster {
         };
         let answer = match part("resourceVersion=") {
             Some(place) => self.watch(place.parse().unwrap()),
-            None => self.list(part("limit="), part("continue=")),
+            None => self.list(part("limit=").is_some(), part("continue=").as_deref()),
         };
         match (turn.fault, answer) {
             (Fault::Refuses(status), _) => refused(status),
@@ -82,15 +82,15 @@ impl Cluster {
     }
 
     /// A page of two pods, or all of them.
-    fn list(&self, limit: Option<String>, token: Option<String>) -> Option<String> {
-        let (at, skip) = match token.as_deref().and_then(|token| token.split_once('-')) {
+    fn list(&self, paged: bool, token: Option<&str>) -> Option<String> {
+        let (at, skip) = match token.and_then(|token| token.split_once('-')) {
             Some((at, skip)) => (at.parse().unwrap(), skip.parse().unwrap()),
             None => (self.now, 0),
         };
         if at < self.oldest {
             return None;
         }
-        let size = if limit.is_some() { 2 } else { usize::MAX };
+        let size = if paged { 2 } else { usize::MAX };
         let pods: Vec<String> = self
             .state(at)
             .into_iter()

@@ -145,9 +145,8 @@ async fn a_broken_watch_goes_on_from_its_last_event_after_a_look_at_the_newest_p
 
 #[tokio::test(start_paused = true)]
 async fn failures_in_a_row_wait_longer_up_to_a_minute_and_an_event_makes_the_next_a_first_one() {
-    let fake = Fake::new(|asked| match asked.path.contains("watch") {
-        true => ok(event("ADDED", &pod("a", 8))).breaks(),
-        false => refused(403),
+    let fake = Fake::new(|asked| {
+        if asked.path.contains("watch") { ok(event("ADDED", &pod("a", 8))).breaks() } else { refused(403) }
     });
     let mut follower = follow(&fake, None);
     let mut longest = Duration::ZERO;

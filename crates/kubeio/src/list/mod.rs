@@ -120,7 +120,7 @@ pub struct List {
 enum State {
     /// To be asked for, at this time.
     Ask(Instant),
-    Reading(Page),
+    Reading(Box<Page>),
     Done,
 }
 
@@ -175,7 +175,7 @@ impl List {
                 let path = self.request.path(self.token.as_deref());
                 let response = open_json(&*self.transport, &path, JSON, Lane::Short).await?;
                 let chunks = Chunks::new(response.into_body());
-                self.state = State::Reading(Page { chunks, scanner: ListScanner::default() });
+                self.state = State::Reading(Box::new(Page { chunks, scanner: ListScanner::default() }));
                 self.count()?;
                 Ok(None)
             }
@@ -214,10 +214,8 @@ impl List {
 
     /// From the end of a page to the next.
     fn turn(&mut self) -> Result<(), Error> {
-        let State::Reading(Page { scanner, .. }) = std::mem::replace(&mut self.state, State::Done) else {
-            return Ok(());
-        };
-        let meta = scanner.finish()?;
+        let State::Reading(page) = std::mem::replace(&mut self.state, State::Done) else { return Ok(()) };
+        let meta = page.scanner.finish()?;
         self.given = 0;
         self.again = 0;
         self.patience = Patience::new();

@@ -25,7 +25,7 @@ async fn main() -> anyhow::Result<()> {
     let resource = arguments.next().unwrap_or_else(|| String::from("v1/pods"));
     let seconds = arguments.next().map_or(Ok(5), |text| text.parse())?;
 
-    let directory = Path::new(&kubeconfig).parent().unwrap_or(Path::new(".")).to_owned();
+    let directory = Path::new(&kubeconfig).parent().unwrap_or_else(|| Path::new(".")).to_owned();
     let text = std::fs::read_to_string(&kubeconfig)?;
     let access = ClusterAccess::from_kubeconfig(&text, None, &FileReferences::RelativeTo(directory))?;
     let transport: Arc<dyn Transport> = Arc::new(Direct::new(access, &Tasks::new())?);

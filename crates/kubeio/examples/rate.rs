@@ -1,10 +1,11 @@
 //! How fast a list is read, and what a watch says: `rate KUBECONFIG [GROUP/]VERSION/RESOURCE [SECONDS]`.
 //!
-//! Lists three times, with pages of 500 and in one; then watches for so many seconds.
+//! Lists three times, in pages of several sizes and in one; then watches for so many seconds.
 
 #![allow(clippy::print_stdout)]
 
 use std::{
+    num::NonZeroU32,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -41,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
 
     let selection = Selection::all(parse(&resource)?);
     let mut version = String::new();
-    for page_size in [ListRequest::new(selection.clone()).page_size, None].repeat(3) {
+    for page_size in [500, 2_000, 10_000, 0].map(NonZeroU32::new).repeat(3) {
         let mut list = List::new(
             Arc::clone(&transport),
             ListRequest { page_size, ..ListRequest::new(selection.clone()) },

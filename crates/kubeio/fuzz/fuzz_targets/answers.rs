@@ -51,8 +51,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         let _ = discover(&*Anything::new(input)).await;
         let anything = Anything::new(input);
         let selection = Selection::all(Resource::new("", "v1", "pods"));
-        let request = FollowRequest { selection, kind: String::from("Pod"), resume: None };
-        let mut follower = Follower::new(anything.clone(), request);
+        let mut follower = Follower::new(anything.clone(), FollowRequest::new(selection, "Pod"));
         while !anything.is_empty() {
             follower.next().await;
         }

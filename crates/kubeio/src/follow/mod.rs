@@ -5,7 +5,7 @@ mod property;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use meta::{ObjectError, RawObject, WatchEvent};
@@ -31,6 +31,22 @@ pub struct FollowRequest {
     /// Where an earlier follower came to: the resource version of its last step that was kept. `None` begins with a
     /// list.
     pub resume: Option<String>,
+    /// Objects for each request of a list; see [`ListRequest::page_size`].
+    pub page_size: Option<NonZeroU32>,
+}
+
+impl FollowRequest {
+    /// From the beginning, in pages of 500.
+    ///
+    /// ```
+    /// use kubeio::{FollowRequest, Resource, Selection};
+    /// let pods = Selection::all(Resource::new("", "v1", "pods"));
+    /// let request = FollowRequest { resume: Some("4711".into()), ..FollowRequest::new(pods, "Pod") };
+    /// ```
+    pub fn new(selection: Selection, kind: impl Into<String>) -> Self {
+        let page_size = ListRequest::new(selection.clone()).page_size;
+        Self { selection, kind: kind.into(), resume: None, page_size }
+    }
 }
 
 /// What happens to the followed objects, in order.
@@ -75,7 +91,7 @@ pub enum Step {
 /// # async fn example(transport: std::sync::Arc<dyn kubeio::Transport>) {
 /// use kubeio::{FollowRequest, Follower, Resource, Selection, Step};
 /// let selection = Selection::all(Resource::new("", "v1", "pods"));
-/// let mut pods = Follower::new(transport, FollowRequest { selection, kind: "Pod".into(), resume: None });
+/// let mut pods = Follower::new(transport, FollowRequest::new(selection, "Pod"));
 /// loop {
 ///     match pods.next().await {
 ///         Step::Listed(pod) | Step::Changed(pod) => println!("{} is there", pod.key.name),
@@ -95,6 +111,7 @@ pub struct Follower {
     selection: Selection,
     api_version: String,
     kind: String,
+    page_size: Option<NonZeroU32>,
     state: State,
     /// Where to go on from; nothing if it has to be listed.
     place: Option<String>,
@@ -115,13 +132,14 @@ enum State {
 impl Follower {
     /// A follower over `transport`. Nothing is sent before [`Follower::next`] is called.
     pub fn new(transport: Arc<dyn Transport>, request: FollowRequest) -> Self {
-        let FollowRequest { selection, kind, resume } = request;
+        let FollowRequest { selection, kind, resume, page_size } = request;
         let [first, longest] = WAITS;
         Self {
             transport,
             api_version: selection.resource.api_version(),
             selection,
             kind,
+            page_size,
             state: State::Pausing(Instant::now()),
             doubt: resume.is_some(),
             place: resume.filter(|version| !version.is_empty()),
@@ -176,10 +194,8 @@ impl Follower {
     /// Begins what comes next: a list if no place is known, else a watch from there.
     async fn begin(&mut self) -> Result<Option<Step>, Error> {
         let Some(place) = &self.place else {
-            let mut request = ListRequest::new(self.selection.clone());
-            if std::mem::take(&mut self.whole) {
-                request.page_size = None;
-            }
+            let page_size = if std::mem::take(&mut self.whole) { None } else { self.page_size };
+            let request = ListRequest { page_size, ..ListRequest::new(self.selection.clone()) };
             self.state = State::Listing(Box::new(List::new(Arc::clone(&self.transport), request)));
             return Ok(Some(Step::ListBegan));
         };

@@ -189,7 +189,7 @@ proptest! {
         runtime.block_on(async {
             let follower = |resume: Option<String>| {
                 let selection = Selection::all(Resource::new("", "v1", "pods"));
-                Follower::new(fake.clone(), FollowRequest { selection, kind: String::from("Pod"), resume })
+                Follower::new(fake.clone(), FollowRequest { resume, ..FollowRequest::new(selection, "Pod") })
             };
             // A process that is killed begins again from the last place it stored.
             for steps in restarts {

@@ -7,7 +7,7 @@ use crate::{
 fn follow(fake: &Arc<Fake>, resume: Option<&str>) -> Follower {
     let selection = Selection::all(Resource::new("", "v1", "pods"));
     let resume = resume.map(str::to_owned);
-    Follower::new(fake.clone(), FollowRequest { selection, kind: String::from("Pod"), resume })
+    Follower::new(fake.clone(), FollowRequest { resume, ..FollowRequest::new(selection, "Pod") })
 }
 
 /// The next steps, in short.

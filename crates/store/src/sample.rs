@@ -57,8 +57,8 @@ pub fn pods_of(cluster: usize, count: usize) -> impl Iterator<Item = RawObject> 
 /// One pod.
 pub fn pod(cluster: usize, namespace: usize, application: usize, replica: usize) -> RawObject {
     let number = ((cluster * NAMESPACES + namespace) * APPLICATIONS + application) as u64;
-    let mut of_set = Random(number);
-    let mut of_pod = Random((number << 20) | (replica as u64 + 1));
+    let mut of_set = Random::new(number);
+    let mut of_pod = Random::new((number << 20) | (replica as u64 + 1));
     let app = self::application(application);
     let hash = of_set.text(10);
     let set_uid = of_set.uuid();
@@ -184,9 +184,23 @@ fn time(seconds: i64) -> String {
 }
 
 /// SplitMix64: small, fast, and the same everywhere.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// One of `values`, of which there is one at least.
+    pub(crate) fn of<'a, T>(&mut self, values: &'a [T]) -> &'a T {
+        &values[self.below(values.len() as u64) as usize]
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -324,6 +324,7 @@ fn groups(plan: &Plan<'_>) -> Vec<Vec<usize>> {
             }
             groups
         }
+        _ if all.is_empty() => Vec::new(),
         _ => vec![all],
     }
 }

@@ -59,6 +59,9 @@ pub struct SqliteOptions {
     pub path: PathBuf,
     /// How many queries are worked on at a time.
     pub readers: usize,
+    /// How many objects are looked up and sorted in memory for an answer at most; if its conditions leave more, it
+    /// is found in order, object by object.
+    pub most_looked_up: u64,
     /// Page cache of the writer, in KiB.
     pub writer_cache_kib: i64,
     /// Page cache of each reader, in KiB.
@@ -68,7 +71,13 @@ pub struct SqliteOptions {
 impl SqliteOptions {
     /// Four readers, at most 96 MiB of page cache in all.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 4, writer_cache_kib: 32 << 10, reader_cache_kib: 16 << 10 }
+        Self {
+            path: path.into(),
+            readers: 4,
+            most_looked_up: 20_000,
+            writer_cache_kib: 32 << 10,
+            reader_cache_kib: 16 << 10,
+        }
     }
 }
 
@@ -92,6 +101,7 @@ pub struct SqliteStore {
     readers: Readers,
     paths: Arc<Mutex<Arc<Paths>>>,
     writer: JoinHandle<()>,
+    most_looked_up: u64,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -126,7 +136,8 @@ impl SqliteStore {
             .name("store-writer".into())
             .spawn(move || writer.run())
             .map_err(|error| Error::Retry(format!("no thread for the writer: {error}")))?;
-        Ok(Self { commands, readers: Readers::new(options), paths, writer })
+        let most_looked_up = options.most_looked_up;
+        Ok(Self { commands, readers: Readers::new(options), paths, writer, most_looked_up })
     }
 
     /// Finishes what is under way and closes the file; another process may open it then.
@@ -306,7 +317,8 @@ impl Store for SqliteStore {
         async move {
             query.validate()?;
             let selection = Selection::new(query)?;
-            let (readers, commands) = (self.readers.clone(), self.commands.downgrade());
+            let (readers, commands, most) =
+                (self.readers.clone(), self.commands.downgrade(), self.most_looked_up);
             let pieces = stream::try_unfold(Some(selection), move |state| {
                 let (readers, commands) = (readers.clone(), commands.clone());
                 async move {
@@ -314,7 +326,7 @@ impl Store for SqliteStore {
                     let (selection, found) = readers
                         .run(move |connection, bodies| {
                             let query = selection.query.clone();
-                            let mut plan = Plan::new(connection, &query)?;
+                            let mut plan = Plan::new(connection, &query, most)?;
                             register(&commands, &mut plan);
                             let found = selection.advance(connection, bodies, &plan)?;
                             Ok((selection, found))
@@ -343,11 +355,11 @@ impl Store for SqliteStore {
             let query = Arc::new(query);
             let mut counting = Counting::default();
             loop {
-                let (query, commands) = (query.clone(), self.commands.downgrade());
+                let (query, commands, most) = (query.clone(), self.commands.downgrade(), self.most_looked_up);
                 let (counted, done) = self
                     .readers
                     .run(move |connection, bodies| {
-                        let mut plan = Plan::new(connection, &query)?;
+                        let mut plan = Plan::new(connection, &query, most)?;
                         register(&commands, &mut plan);
                         let done = counting.advance(connection, bodies, &plan)?;
                         Ok((counting, done))

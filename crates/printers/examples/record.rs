@@ -232,7 +232,7 @@ fn write(file: &Path, golden: &Golden) -> Result<()> {
     Ok(())
 }
 
-/// Writes the columns of all golden files where the library reads them.
+/// Writes the columns of all golden files where the library reads them: one line for each.
 fn write_columns(package: &Path) -> Result<()> {
     let mut columns = BTreeMap::new();
     for file in std::fs::read_dir(package.join("tests/golden"))? {
@@ -242,8 +242,14 @@ fn write_columns(package: &Path) -> Result<()> {
             columns.insert(format!("{}.{}", golden.plural, golden.group), golden.columns);
         }
     }
-    let mut text = serde_json::to_string_pretty(&columns)?;
-    text.push('\n');
+    let kinds: Vec<_> = columns
+        .iter()
+        .map(|(kind, columns)| {
+            let lines: Vec<_> = columns.iter().map(Value::to_string).collect();
+            format!("\"{kind}\":[\n{}\n]", lines.join(",\n"))
+        })
+        .collect();
+    let text = format!("{{\n{}\n}}\n", kinds.join(",\n"));
     std::fs::write(package.join("src/columns.json"), text)?;
     Ok(())
 }

@@ -102,9 +102,12 @@ impl Asked {
         // Without the query: its fieldSelector must not turn a list into a get.
         let info = RequestInfo::parse(&Method::GET, &uri)?;
         if info.is_resource {
+            // A namespace looks as if it stood in itself.
+            let is_namespace =
+                info.group.is_empty() && info.resource == "namespaces" && info.namespace == info.name;
             return Ok(Self::Objects {
                 resource: Resource::new(info.group, info.version, info.resource),
-                namespace: info.namespace,
+                namespace: info.namespace.filter(|_| !is_namespace),
                 name: info.name,
                 subresource: info.subresource,
             });
@@ -124,30 +127,13 @@ impl Asked {
     }
 }
 
-/// Of objects that stand in a namespace of their own name.
-pub(crate) const NAMESPACES: &str = "namespaces";
-
-impl Asked {
-    /// `namespaces` stand at cluster scope, though their path looks as if they stood in a namespace.
-    pub(crate) fn normalized(self) -> Self {
-        match self {
-            Self::Objects { resource, name, subresource, .. }
-                if resource.group.is_empty() && resource.resource == NAMESPACES =>
-            {
-                Self::Objects { resource, namespace: None, name, subresource }
-            }
-            other => other,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn route(path: &str) -> (Option<String>, Asked) {
         let route = Route::parse(path).unwrap();
-        (route.cluster.map(|cluster| cluster.as_str().to_owned()), route.asked.normalized())
+        (route.cluster.map(|cluster| cluster.as_str().to_owned()), route.asked)
     }
 
     fn objects(group: &str, resource: &str, namespace: Option<&str>, name: Option<&str>) -> Asked {

@@ -1,6 +1,10 @@
 //! From an understood request to its answer.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+    sync::Arc,
+};
 
 use api::names::search::parameters as names;
 use apiserver::{Authorizer, Body, asks_to_watch, json_response, with_type};
@@ -61,7 +65,7 @@ impl Scope {
         }
     }
 
-    fn allowed(&self) -> Option<std::collections::BTreeMap<ClusterName, Visible>> {
+    fn allowed(&self) -> Option<BTreeMap<ClusterName, Visible>> {
         let visible = self.visible.as_ref()?;
         Some(visible.iter().map(|cluster| (cluster.clone(), Visible::All)).collect())
     }
@@ -81,7 +85,7 @@ impl Inner {
     ) -> Result<Response<Body>, Status> {
         let catalogue = self.catalogue();
         let scope = self.scope(route.cluster, asking, &catalogue).await?;
-        let mut response = match route.asked.normalized() {
+        let mut response = match route.asked {
             Asked::Version => json_response(&version(&scope, &catalogue)),
             Asked::OpenApiV2 => json_response(&json!({
                 "swagger": "2.0", "info": { "title": "Clusterway search", "version": "v1beta1" }, "paths": {},
@@ -338,7 +342,7 @@ impl Inner {
         }
         let query = Query {
             clusters: clusters.map(|clusters| clusters.into_iter().collect()),
-            limit: std::num::NonZeroU64::new(1),
+            limit: NonZeroU64::new(1),
             content: Content::Metadata,
             ..Query::of(resource.clone())
         };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use meta::CrdColumns;
 use store::{ClusterName, Resource, ResourcePattern};
 
-/// What the clusters are and what their resources are called. Whoever synchronises them fills it in; where it says
+/// What the clusters are and what their resources are called. [`Catalogue::follow`] fills it in; where it says
 /// nothing, the search finds out from Kubernetes' own names and from what is stored.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
@@ -39,6 +39,6 @@ pub struct Kind {
     pub categories: Vec<String>,
     /// Whether its objects live in namespaces.
     pub namespaced: bool,
-    /// What is printed of a custom resource, by its definition.
+    /// What is printed of a custom resource, by its definition. Without it the definition is looked for in the store.
     pub columns: Option<Arc<CrdColumns>>,
 }

@@ -7,7 +7,8 @@
 //! * [`Search`]: `clusterpedia.io/v1beta1` for the generic API server: discovery, lists, single objects, Tables and
 //!   collections, under two base paths (contract `clusterpedia.md`, sections 4 to 6).
 //! * [`language`]: what a client asks for, from the query string of its request to a [`store::Query`].
-//! * [`Catalogue`]: what is known of the clusters beside their objects; an input, filled by whoever synchronises them.
+//! * [`Catalogue`]: what is known of the clusters beside their objects; from the parent's
+//!   PediaClusters and ResourceCollections, or whoever knows better.
 //!
 //! A list is streamed from the store to the client and is never in memory as a whole. The resourceVersion of an object
 //! is the number of its last change in the store; the child's own stands in an annotation.
@@ -20,6 +21,7 @@ mod builtin;
 mod catalogue;
 mod collection;
 mod discovery;
+mod follow;
 mod form;
 pub mod language;
 mod object;

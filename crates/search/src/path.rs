@@ -152,7 +152,7 @@ mod tests {
             ("/api", Asked::LegacyVersions),
             ("/apis", Asked::Groups),
             ("/apis/", Asked::Groups),
-            ("/api/v1", Asked::GroupVersion("".into(), "v1".into())),
+            ("/api/v1", Asked::GroupVersion(String::new(), "v1".into())),
             ("/apis/apps", Asked::Group("apps".into())),
             ("/apis/apps/v1", Asked::GroupVersion("apps".into(), "v1".into())),
             ("/openapi/v3", Asked::OpenApiV3),

@@ -11,7 +11,7 @@ use apiserver::{Authorizer, Body, asks_to_watch, json_response, with_type};
 use http::{HeaderValue, Response, header};
 use meta::Status;
 use serde_json::{Value, json};
-use store::{ClusterName, Content, ObjectName, Query, Resource, Start, Store, Visible};
+use store::{ClusterName, Content, ObjectName, Query, Resource, Row, Start, Store, Visible};
 use tokio::sync::watch;
 
 use crate::{
@@ -182,8 +182,8 @@ impl Inner {
             let scope = if kind.namespaced { "lives in a namespace" } else { "does not live in namespaces" };
             return Err(Status::not_found(format!("The resource {resource} {scope}.")));
         }
-        let table =
-            |version, include| Format::Table { version, columns: Columns::of(&resource, &kind), include };
+        let include = Include::parse(parameters.get("includeObject"))?;
+        let table = |version, columns| Format::Table { version, columns, include };
         if let Some(name) = name {
             let Some(cluster) = &scope.one else {
                 return Err(Status::bad_request(
@@ -207,7 +207,7 @@ impl Inner {
                 )
             })?;
             let format = match form {
-                Form::Table(version) => table(version, Include::parse(parameters.get("includeObject"))?),
+                Form::Table(version) => table(version, self.columns(&resource, &kind, scope).await?),
                 Form::Metadata(version) => list_of(&resource, &kind, Shape::Metadata(version)),
                 Form::Objects => list_of(&resource, &kind, Shape::AsStored),
             };
@@ -229,7 +229,7 @@ impl Inner {
         let format = match form {
             Form::Table(version) => {
                 search.query.content = Content::Whole;
-                table(version, Include::parse(parameters.get("includeObject"))?)
+                table(version, self.columns(&resource, &kind, scope).await?)
             }
             Form::Objects | Form::Metadata(_) => list_of(&resource, &kind, shape(form, &mut search)),
         };
@@ -340,18 +340,34 @@ impl Inner {
         if let Some(kind) = builtin::kind(&resource.group, &resource.resource) {
             return Ok(Some(kind));
         }
-        let query = Query {
-            clusters: clusters.map(|clusters| clusters.into_iter().collect()),
-            limit: NonZeroU64::new(1),
-            content: Content::Metadata,
-            ..Query::of(resource.clone())
-        };
-        let failed = |error: store::Error| status::of_store(&error);
-        let row = self.store.select(query).await.map_err(failed)?.next().await.map_err(failed)?;
-        let Some(row) = row else { return Ok(None) };
+        let query = Query { content: Content::Metadata, ..Query::of(resource.clone()) };
+        let Some(row) = self.first(query, clusters).await? else { return Ok(None) };
         let kind = Object::of(&row).map_err(status::broken)?.kind();
         let singular = kind.to_ascii_lowercase();
         Ok(Some(Kind { kind, singular, namespaced: !row.position.namespace.is_empty(), ..Kind::default() }))
+    }
+
+    /// What is printed of a resource.
+    async fn columns(&self, resource: &Resource, kind: &Kind, scope: &Scope) -> Result<Columns, Status> {
+        if let Some(columns) = Columns::built_in(resource) {
+            return Ok(columns);
+        }
+        if kind.columns.is_some() {
+            return Ok(Columns::custom(kind.columns.clone()));
+        }
+        let definitions = Resource::new("apiextensions.k8s.io", "v1", "customresourcedefinitions");
+        let name = format!("{}.{}", resource.resource, resource.group);
+        let query = Query { names: [name].into(), ..Query::of(definitions) };
+        let definition = self.first(query, scope.clusters()).await?;
+        Ok(Columns::custom(definition.and_then(|row| Columns::defined(&row.json, &resource.version))))
+    }
+
+    /// The first object that satisfies a query in these clusters.
+    async fn first(&self, query: Query, clusters: Option<Vec<ClusterName>>) -> Result<Option<Row>, Status> {
+        let clusters = clusters.map(|clusters| clusters.into_iter().collect());
+        let query = Query { clusters, limit: NonZeroU64::new(1), ..query };
+        let failed = |error: store::Error| status::of_store(&error);
+        self.store.select(query).await.map_err(failed)?.next().await.map_err(failed)
     }
 }
 

@@ -8,7 +8,7 @@ use printers::Printer;
 use serde_json::Value;
 use store::{Resource, Row};
 
-use crate::Kind;
+use crate::builtin;
 
 /// The columns of a resource.
 #[derive(Debug, Clone)]
@@ -24,11 +24,25 @@ static PLAIN: LazyLock<Option<Arc<CrdColumns>>> =
     LazyLock::new(|| CrdColumns::from_json(&Value::Null).ok().map(Arc::new));
 
 impl Columns {
-    /// Those of a resource, whose kind may bring its own.
-    pub(crate) fn of(resource: &Resource, kind: &Kind) -> Self {
-        let built_in = printers::printer(&resource.group, &resource.version, &resource.resource);
-        let custom = || kind.columns.clone().or_else(|| PLAIN.clone()).map(Self::Custom);
-        built_in.map(Self::BuiltIn).or_else(custom).unwrap_or_else(|| Self::BuiltIn(printers::generic()))
+    /// Those of a resource that is part of Kubernetes.
+    pub(crate) fn built_in(resource: &Resource) -> Option<Self> {
+        let Resource { group, version, resource: plural } = resource;
+        let generic = || builtin::kind(group, plural).map(|_| printers::generic());
+        printers::printer(group, version, plural).or_else(generic).map(Self::BuiltIn)
+    }
+
+    /// Those of a custom resource; name and age if nothing is known of its definition.
+    pub(crate) fn custom(columns: Option<Arc<CrdColumns>>) -> Self {
+        let columns = columns.or_else(|| PLAIN.clone());
+        columns.map_or_else(|| Self::BuiltIn(printers::generic()), Self::Custom)
+    }
+
+    /// What a stored CustomResourceDefinition says of the columns of one version.
+    pub(crate) fn defined(definition: &[u8], version: &str) -> Option<Arc<CrdColumns>> {
+        let definition: Value = serde_json::from_slice(definition).ok()?;
+        let versions = definition.pointer("/spec/versions")?.as_array()?;
+        let found = versions.iter().find(|candidate| candidate["name"] == version)?;
+        CrdColumns::from_json(&found["additionalPrinterColumns"]).ok().map(Arc::new)
     }
 
     /// What stands above the cells.

@@ -79,6 +79,11 @@ async fn number_37_custom_resources_print_the_columns_of_their_definition() {
     let path = "/resources/clusters/c1/apis/demo.io/v1/widgets";
     let plain = world.table(path).await;
     assert_eq!(plain["columnDefinitions"][2]["name"], "Age");
+    let definition = json!({"metadata": {"name": "widgets.demo.io"}, "spec": {"versions": [{"name": "v1",
+        "additionalPrinterColumns": [{"name": "Stored", "type": "integer", "jsonPath": ".spec.size"}]}]}});
+    let definitions = Resource::new("apiextensions.k8s.io", "v1", "customresourcedefinitions");
+    world.put("c1", definitions, &[definition]).await;
+    assert_eq!(world.table(path).await["columnDefinitions"][2]["name"], "Stored");
     let columns = json!([{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}]);
     let columns = Some(Arc::new(CrdColumns::from_json(&columns).unwrap()));
     let widget = Kind { kind: "Widget".into(), namespaced: true, columns, ..Kind::default() };

@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use meta::RawObject;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use store::{Batch, Change, ClusterName, Resource, SqliteOptions, SqliteStore, Store};
+use store::{Batch, Change, ClusterName, Resource, SqliteOptions, SqliteStore};
 use tokio::sync::watch;
 use tower::service_fn;
 

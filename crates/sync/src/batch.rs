@@ -43,10 +43,6 @@ impl Pending {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
     /// Whether nothing more should be put in.
     pub(crate) fn is_full(&self) -> bool {
         self.changes.len() >= OBJECTS || self.bytes >= BYTES
@@ -85,7 +81,7 @@ mod tests {
         pending.delete(ObjectName::new("", "b"));
         let expected = [Change::Upsert(pod("a", 3)), Change::Delete(ObjectName::new("", "b"))];
         assert_eq!(pending.take(), expected);
-        assert!(pending.is_empty());
+        assert!(pending.take().is_empty());
     }
 
     #[test]

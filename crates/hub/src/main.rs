@@ -3,6 +3,8 @@
 //! Deliberately absent: behaviour. Each line here hands one part to another.
 
 mod args;
+mod search;
+mod storage;
 mod wiring;
 
 use std::{process::ExitCode, time::Duration};

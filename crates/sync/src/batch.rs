@@ -31,15 +31,12 @@ impl Pending {
 
     fn put(&mut self, name: ObjectName, change: Change) {
         self.bytes += size(&change);
-        match self.index.get(&name) {
-            Some(&at) => {
-                self.bytes -= size(&self.changes[at]);
-                self.changes[at] = change;
-            }
-            None => {
-                self.index.insert(name, self.changes.len());
-                self.changes.push(change);
-            }
+        if let Some(&at) = self.index.get(&name) {
+            self.bytes -= size(&self.changes[at]);
+            self.changes[at] = change;
+        } else {
+            self.index.insert(name, self.changes.len());
+            self.changes.push(change);
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use api::pedia::{CaKind, PediaClusterStatus};
@@ -14,6 +17,10 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use kubeio::{Body, BoxError, Error, Lane, Transport};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use store::{
+    Answer, Applied, Batch, Checkpoint, ClusterName, Generation, ObjectName, Query, Resource, Row, Rows,
+    SqliteStore, Store, StoredVersion,
+};
 use tokio::sync::watch;
 
 use crate::parent::{Parent, ParentError};
@@ -372,5 +379,84 @@ impl Transport for To {
     fn send(&self, request: Request<Bytes>, _: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>> {
         let answer = self.0.answer(&request.uri().to_string());
         Box::pin(async { answer })
+    }
+}
+
+/// A store whose writes can be made to fail.
+pub(crate) struct FlakyStore {
+    inner: Arc<SqliteStore>,
+    fails: AtomicBool,
+}
+
+impl FlakyStore {
+    pub(crate) fn new(inner: Arc<SqliteStore>) -> Arc<Self> {
+        Arc::new(Self { inner, fails: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn fail(&self, fails: bool) {
+        self.fails.store(fails, Ordering::Relaxed);
+    }
+
+    fn unless_it_fails<'a, T: Send + 'a>(&self, answer: Answer<'a, T>) -> Answer<'a, T> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(store::Error::Retry("disk full".into())) });
+        }
+        answer
+    }
+}
+
+impl Store for FlakyStore {
+    fn apply(&self, batch: Batch) -> Answer<'_, Applied> {
+        self.unless_it_fails(self.inner.apply(batch))
+    }
+
+    fn begin_generation(&self, cluster: &ClusterName, resource: &Resource) -> Answer<'_, Generation> {
+        self.unless_it_fails(self.inner.begin_generation(cluster, resource))
+    }
+
+    fn sweep(&self, generation: Generation, checkpoint: Option<String>) -> Answer<'_, u64> {
+        self.unless_it_fails(self.inner.sweep(generation, checkpoint))
+    }
+
+    fn remove_resource(&self, cluster: &ClusterName, resource: &Resource) -> Answer<'_, ()> {
+        self.unless_it_fails(self.inner.remove_resource(cluster, resource))
+    }
+
+    fn remove_cluster(&self, cluster: &ClusterName) -> Answer<'_, ()> {
+        self.unless_it_fails(self.inner.remove_cluster(cluster))
+    }
+
+    fn checkpoints(&self, cluster: &ClusterName) -> Answer<'_, Vec<Checkpoint>> {
+        self.inner.checkpoints(cluster)
+    }
+
+    fn clusters(&self) -> Answer<'_, Vec<ClusterName>> {
+        self.inner.clusters()
+    }
+
+    fn resources(&self, clusters: Option<&[ClusterName]>) -> Answer<'_, Vec<Resource>> {
+        self.inner.resources(clusters)
+    }
+
+    fn versions(
+        &self,
+        cluster: &ClusterName,
+        resource: &Resource,
+        after: Option<ObjectName>,
+        limit: usize,
+    ) -> Answer<'_, Vec<StoredVersion>> {
+        self.inner.versions(cluster, resource, after, limit)
+    }
+
+    fn get(&self, cluster: &ClusterName, resource: &Resource, name: &ObjectName) -> Answer<'_, Option<Row>> {
+        self.inner.get(cluster, resource, name)
+    }
+
+    fn select(&self, query: Query) -> Answer<'_, Rows> {
+        self.inner.select(query)
+    }
+
+    fn count(&self, query: Query) -> Answer<'_, u64> {
+        self.inner.count(query)
     }
 }

@@ -68,8 +68,8 @@ impl KubeParent {
         let (namespace, client) = (&self.namespace, self.client.clone());
         let found = match kind {
             CaKind::Secret => {
-                let secret =
-                    Api::<Secret>::namespaced(client, namespace).get_opt(name).await.map_err(later)?;
+                let secret = Api::<Secret>::namespaced(client, namespace).get_opt(name).await;
+                let secret = secret.map_err(|error| forbidden(error, namespace, name))?;
                 if secret.as_ref().is_some_and(|secret| !may_be_used(secret, name, &self.reserved)) {
                     return Err(ParentError::Missing(format!(
                         "the Secret {name:?} in namespace {namespace} is not for clusters: only Secrets of type Opaque \
@@ -153,6 +153,23 @@ impl Parent for KubeParent {
 
     fn set_finalizer<'a>(&'a self, name: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), ParentError>> {
         Box::pin(self.patch_finalizers(name, wanted))
+    }
+}
+
+/// The hub may read no Secret but those it was given: whoever may write a PediaCluster could send any to a server of
+/// his own.
+fn forbidden(error: kube::Error, namespace: &str, name: &str) -> ParentError {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let role = format!("clusterway-hub-{name}");
+            let account = api::names::HUB_SERVICE_ACCOUNT;
+            ParentError::Missing(format!(
+                "the hub may not read the Secret {name:?}. To let it: kubectl -n {namespace} create role {role} --verb=get \
+                 --resource=secrets --resource-name={name} && kubectl -n {namespace} create rolebinding {role} \
+                 --role={role} --serviceaccount={namespace}:{account}"
+            ))
+        }
+        error => later(error),
     }
 }
 

@@ -66,6 +66,8 @@ pub struct SqliteOptions {
     pub writer_cache_kib: i64,
     /// Page cache of each reader, in KiB.
     pub reader_cache_kib: i64,
+    /// The most pages of 8 KiB that the file may have; `None` leaves that to the disk.
+    pub max_pages: Option<u32>,
 }
 
 impl SqliteOptions {
@@ -77,6 +79,7 @@ impl SqliteOptions {
             most_looked_up: 20_000,
             writer_cache_kib: 32 << 10,
             reader_cache_kib: 16 << 10,
+            max_pages: None,
         }
     }
 }

@@ -111,7 +111,7 @@ impl Config {
             ("DB_DATABASE", &mut config.database),
         ];
         for (name, field) in fields {
-            *field = from(name).or(field.take()).filter(|value| !value.is_empty());
+            *field = from(name).or_else(|| field.take()).filter(|value| !value.is_empty());
         }
         if config.conn_pool.max_idle_conns > config.conn_pool.max_open_conns {
             return Err(Error::config("connPool.maxIdleConns", "is above maxOpenConns"));

@@ -1,5 +1,7 @@
 //! What becomes of a SQLite store's file: killed writers, full disks, newer, older, foreign and torn files.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
@@ -25,12 +27,11 @@ fn cluster() -> ClusterName {
 fn batch(from: usize, count: usize, checkpoint: usize) -> Batch {
     let mut noise = 1_u64;
     let mut object = |at: usize| {
-        let text: String = (0..100)
-            .map(|_| {
-                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(at as u64 * 2 + 1);
-                format!("{noise:016x}")
-            })
-            .collect();
+        let mut text = String::new();
+        for _ in 0..100 {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(at as u64 * 2 + 1);
+            text += &noise.to_string();
+        }
         let name = format!("n{at:06}");
         let key = ObjectKey {
             name: name.clone(),

@@ -84,7 +84,7 @@ impl Memory {
                 .sorted()?
                 .query_row([ids.start(), ids.end()], |row| row.get::<_, Option<i64>>(0))
                 .sorted()?
-                .unwrap_or(*ids.start()),
+                .unwrap_or_else(|| *ids.start()),
         };
         if last >= *ids.end() {
             return Err(Error::Failed("a resource of a cluster has had too many objects".into()));

@@ -13,8 +13,9 @@
 //!
 //! * cluster, resource: the scope, with which every index begins
 //! * namespace, name, creation time, resourceVersion, sequence, owner: an index each
-//! * labels: one row per label in `term`; also encoded in the object's row, for objects at hand
+//! * labels: one row per label in `term`, by namespace; also encoded in the object's row, for objects at hand
 //! * fields: as labels, once a query has used the path (`paths.rs`); until then from the body of each candidate
+//! * offsets: leaps in the index (`leap.rs`)
 //! * fuzzy names: a trigram index for texts of three characters and more; shorter ones look at every name
 
 mod body;

@@ -29,6 +29,9 @@ pub(crate) struct GetArgs {
     /// Requests before any is counted.
     #[arg(long, default_value_t = 50)]
     pub(crate) warmup: usize,
+    /// Microseconds each worker waits between two requests.
+    #[arg(long, default_value_t = 0)]
+    pause: u64,
 }
 
 /// What to read.
@@ -57,6 +60,9 @@ pub(crate) async fn get(args: GetArgs) -> anyhow::Result<()> {
             let began = Instant::now();
             while asked.fetch_add(1, Ordering::Relaxed) < args.requests {
                 times.push(one(&mut sender, target).await?);
+                if args.pause > 0 {
+                    tokio::time::sleep(Duration::from_micros(args.pause)).await;
+                }
             }
             anyhow::Ok((times, began, Instant::now()))
         }

@@ -39,13 +39,18 @@ async fn measure_small(loader: &Loader, ways: &Ways) -> anyhow::Result<Vec<Figur
         ("echo", ways.parent(echo::PATH)),
     ];
     let (mut p50, mut direct, mut chain, mut rate, mut rate_chain) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut at_pace = vec![];
     for _ in 0..ROUNDS {
         let (mut links_p50, mut links_rate) = (vec![], vec![]);
         for (command, link) in &links {
             links_p50.push(number(&loader.run(&asked(command, link, 1, 600)).await?, "p50_ms")?);
             links_rate.push(number(&loader.run(&asked(command, link, 16, 6000)).await?, "rate")?);
         }
-        p50.push(number(&loader.run(&asked("get", &visit, 1, 600)).await?, "p50_ms")?);
+        let visited = number(&loader.run(&asked("get", &visit, 1, 600)).await?, "p50_ms")?;
+        p50.push(visited);
+        let mut paced = asked("get", &ways.direct(&object), 1, 600);
+        paced.push(format!("--pause={}", (visited * 1000.0) as u64));
+        at_pace.push(number(&loader.run(&paced).await?, "p50_ms")?);
         rate.push(number(&loader.run(&asked("get", &visit, 16, 6000)).await?, "rate")?);
         direct.extend(links_p50.first());
         chain.push(links_p50.iter().sum());
@@ -54,8 +59,11 @@ async fn measure_small(loader: &Loader, ways: &Ways) -> anyhow::Result<Vec<Figur
     let (direct, chain) = (Some(median(direct)), median(chain));
     let figure =
         |name, unit, value, reference, budget| Figure::new("tunnel", name, unit, value, reference, budget);
+    let p50 = median(p50);
     Ok(vec![
-        figure("get_p50", "ms", median(p50), direct, Budget::RatioAtMost(2.5)),
+        figure("get_p50", "ms", p50, direct, Budget::RatioAtMost(2.5)),
+        // A server that is asked at a visit's pace falls asleep in between, as it does while it is visited.
+        figure("get_p50_at_pace", "ms", p50, Some(median(at_pace)), Budget::None),
         figure("get_p50_chain", "ms", chain, direct, Budget::None),
         figure("get_rate_16", "1/s", median(rate), Some(median(rate_chain)), Budget::RatioAtLeast(0.8)),
     ])

@@ -23,6 +23,7 @@ mod lifecycle;
 mod naming;
 mod objects;
 mod pulse;
+mod readable;
 mod related;
 mod reseal;
 mod run;

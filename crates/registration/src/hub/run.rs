@@ -13,7 +13,7 @@ use kube::{
         WatchStreamExt as _,
         controller::{self, Action, applier, trigger_self},
         reflector::{self, Store},
-        watcher::{Event, watcher},
+        watcher::Event,
     },
 };
 use runtime::{OnError, Tasks, lease::Leadership, metrics::Metrics};
@@ -26,6 +26,7 @@ use super::{
     counters::Counters,
     io::Error,
     labels, lifecycle,
+    readable::watch_readable,
     related::{Wake, wakes, watch_config},
 };
 
@@ -75,8 +76,7 @@ async fn lead(
 
 async fn answer_requests(context: Arc<Context>) -> anyhow::Result<()> {
     let (store, writer) = reflector::store();
-    let requests: Api<ClusterRegistrationRequest> = Api::all(context.client.clone());
-    let requests = watcher(requests, watch_config())
+    let requests = watch_readable(Api::all(context.client.clone()), watch_config())
         .default_backoff()
         .modify(prune_request)
         .reflect(writer)
@@ -91,9 +91,8 @@ async fn answer_requests(context: Arc<Context>) -> anyhow::Result<()> {
 
 async fn judge_clusters(context: Arc<Context>) -> anyhow::Result<()> {
     let (store, writer) = reflector::store();
-    let clusters: Api<ManagedCluster> = Api::all(context.client.clone());
     let seen = context.clone();
-    let clusters = watcher(clusters, watch_config())
+    let clusters = watch_readable(Api::all(context.client.clone()), watch_config())
         .default_backoff()
         .modify(prune_cluster)
         .inspect(move |event| match event {

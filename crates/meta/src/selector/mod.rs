@@ -1,6 +1,17 @@
 //! Label and field selectors, parsed.
+//!
+//! Both are written in Kubernetes' grammar of selectors; they differ in what a key and a value may be. Whether an
+//! object's labels match is said here; its fields are read where objects are stored.
+
+mod field;
+mod grammar;
+mod label;
+mod name;
 
 use std::collections::BTreeSet;
+
+pub use grammar::ParseSelectorError;
+pub use label::{InvalidSelectorError, LabelExpression, StructuredLabelSelector};
 
 /// What a selector demands of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]

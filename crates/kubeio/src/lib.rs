@@ -1,0 +1,50 @@
+//! The client for other people's clusters: discovery, and raw lists and watches over HTTP/2.
+//!
+//! ```text
+//! Follower (list, watch, resume, relist) ─► List, Watch ─► Transport ─► Direct ══ HTTP/2 ══ API server
+//!                                          discover()  ─┘           └► whoever else has a way to the cluster
+//! ```
+//!
+//! * [`Transport`]: a way to the API server of one cluster. [`Direct`] goes to an address, [`Limited`] spares it.
+//! * [`ClusterAccess`]: where a cluster is and how it is entered, from values or from a kubeconfig.
+//! * [`discover`]: what a cluster has.
+//! * [`List`], [`Watch`]: objects as bytes, one after the other, as they arrive.
+//! * [`Follower`]: one resource from now on, for ever.
+//!
+//! Everything is pulled: nothing is read from a cluster before its caller asks for the next step, beyond the window
+//! of the stream (256 KiB). So a slow caller slows the cluster's answer and nothing else, and memory is one object and
+//! one window for each request.
+//!
+//! Deliberately absent: decoding of objects (bytes in, bytes out), writing, caches, and any knowledge of Clusterway's
+//! own kinds. Streaming lists (`sendInitialEvents`) are not used: a list is cut into items while it arrives, so they
+//! would save this side nothing, and servers differ in whether they work.
+
+mod access;
+mod direct;
+mod discovery;
+mod error;
+#[cfg(test)]
+mod fake;
+mod follow;
+mod limited;
+mod list;
+mod request;
+mod resource;
+mod selection;
+mod transport;
+mod watch;
+
+pub use access::{
+    AccessError, Authorization, ClientCertificate, ClusterAccess, FileReferences, Secret, Trust,
+};
+pub use direct::Direct;
+pub use discovery::{ApiResource, Discovered, Unavailable, discover};
+pub use error::Error;
+pub use follow::{FollowRequest, Follower, Step};
+pub use limited::Limited;
+pub use list::{List, ListAt, ListRequest};
+pub use request::get;
+pub use resource::Resource;
+pub use selection::Selection;
+pub use transport::{Body, BoxError, Lane, Transport};
+pub use watch::{Watch, WatchRequest};

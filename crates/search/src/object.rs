@@ -149,6 +149,7 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use proptest::prelude::*;
     use serde_json::Value;
     use store::{ClusterName, Position, Resource, Version};
 
@@ -205,6 +206,45 @@ mod tests {
             let row = row(json);
             let written = Object::of(&row).and_then(|object| object.write(Shape::AsStored, &mut Vec::new()));
             assert!(written.is_err(), "{json}");
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            "[a\"\\\\é\n]{0,4}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Into::into),
+                members("[ab\"]{0,2}", inner),
+            ]
+        })
+    }
+
+    fn members(names: &'static str, values: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+        prop::collection::btree_map(names, values, 0..4)
+            .prop_map(|map| Value::Object(map.into_iter().collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn only_what_is_ours_changes(
+            mut object in members("[a-c\"]{1,2}|kind", value()),
+            mut metadata in members("[a-c\"]{1,2}|resourceVersion", value()),
+            annotations in members("[a-c\"]{1,2}|shadow\\.clusterpedia\\.io/cluster-name", value()),
+            pretty: bool,
+        ) {
+            metadata["annotations"] = annotations;
+            object["metadata"] = metadata;
+            let text = if pretty { serde_json::to_string_pretty(&object) } else { serde_json::to_string(&object) };
+            let written = written(&text.unwrap(), Shape::AsStored);
+            object["metadata"]["resourceVersion"] = json!("5");
+            object["metadata"]["annotations"][annotations::CLUSTER_NAME] = json!("c1");
+            object["metadata"]["annotations"][annotations::CHILD_RESOURCE_VERSION] = json!("17");
+            prop_assert_eq!(written, object);
         }
     }
 }

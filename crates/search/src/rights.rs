@@ -21,19 +21,19 @@ use store::ClusterName;
 /// Questions of one request under way at once.
 const AT_ONCE: usize = 16;
 
-/// The clusters among `known` that `user` may see; `None` for all there are and will be.
+/// The clusters among `asked_for` that `user` may see; `None` for all there are and will be.
 ///
 /// # Errors
 /// 403 for a caller who may see none; 503 if the parent cannot be asked.
 pub(crate) async fn visible(
     authorizer: &Authorizer,
     user: &User,
-    known: &BTreeSet<ClusterName>,
+    asked_for: &BTreeSet<ClusterName>,
 ) -> Result<Option<BTreeSet<ClusterName>>, Status> {
     if is_allowed(authorizer, user, "proxy", "").await? {
         return Ok(None);
     }
-    let questions = known.iter().map(|cluster| async move {
+    let questions = asked_for.iter().map(|cluster| async move {
         let name = cluster.as_str();
         let allowed = is_allowed(authorizer, user, "proxy", name).await?
             || is_allowed(authorizer, user, name, "clusters").await?;
@@ -45,7 +45,7 @@ pub(crate) async fn visible(
     let visible: BTreeSet<ClusterName> = answers.into_iter().flatten().collect();
     if visible.is_empty() {
         return Err(Status::forbidden(format!(
-            "User {:?} may see no cluster: the right to get {}/proxy in the API group {GROUP}, for all or by the name of \
+            "User {:?} may see none of the clusters asked for: the right to get {}/proxy in the API group {GROUP}, for all or by the name of \
              a cluster, is missing.",
             user.name,
             Resources::PLURAL

@@ -84,7 +84,7 @@ impl Inner {
         parameters: &Parameters,
     ) -> Result<Response<Body>, Status> {
         let catalogue = self.catalogue();
-        let scope = self.scope(route.cluster, asking, &catalogue).await?;
+        let scope = self.scope(route.cluster, asking, parameters, &catalogue).await?;
         let mut response = match route.asked {
             Asked::Version => json_response(&version(&scope, &catalogue)),
             Asked::OpenApiV2 => json_response(&json!({
@@ -142,7 +142,7 @@ impl Inner {
     ) -> Result<Response<Body>, Status> {
         let catalogue = self.catalogue();
         let resources = collection::resources(name, parameters, &catalogue)?;
-        let scope = self.scope(None, asking, &catalogue).await?;
+        let scope = self.scope(None, asking, parameters, &catalogue).await?;
         let (form, media_type) = form::accepted(asking.headers)?;
         let mut search = Search::parse(Place { resources, ..Place::default() }, parameters)?;
         let format = match form {
@@ -267,6 +267,7 @@ impl Inner {
         &self,
         one: Option<ClusterName>,
         asking: &Asking<'_>,
+        parameters: &Parameters,
         catalogue: &Catalogue,
     ) -> Result<Scope, Status> {
         let stored = self.store.clusters().await.map_err(|error| status::of_store(&error))?;
@@ -277,10 +278,15 @@ impl Inner {
         {
             return Err(Status::bad_request(format!("The cluster {:?} was not found.", cluster.as_str())));
         }
-        let visible = match &one {
-            Some(_) => None,
-            None => rights::visible(&self.authorizer, asking.user, &known).await?,
-        };
+        if one.is_some() {
+            return Ok(Scope { one, known, visible: None });
+        }
+        // Nobody need be asked about clusters that the search is not about. What is wrong with its conditions is told
+        // when they are read for good.
+        let search = Search::parse(Place::default(), parameters).ok();
+        let named = search.and_then(|search| search.query.clusters);
+        let asked_for = named.map_or_else(|| known.clone(), |named| &named & &known);
+        let visible = rights::visible(&self.authorizer, asking.user, &asked_for).await?;
         Ok(Scope { one, known, visible })
     }
 

@@ -19,7 +19,10 @@ async fn number_94_a_caller_sees_exactly_the_clusters_granted() {
         let groups = world.ask(&jane, Method::GET, "/resources/apis", "application/json").await;
         assert!(String::from_utf8(groups.body).unwrap().contains("demo.io"));
         let named = "/collectionresources/any?groups=*&clusters=c2";
-        assert!(world.ask(&jane, Method::GET, named, "*/*").await.items().is_empty());
+        assert_eq!(world.ask(&jane, Method::GET, named, "*/*").await.code, 403);
+        let named = "/collectionresources/any?groups=*&clusters=c1,c2";
+        let found = world.ask(&jane, Method::GET, named, "*/*").await.items();
+        assert!(!found.is_empty() && found.iter().all(|item| item.starts_with("c1/")), "{found:?}");
     }
 }
 
@@ -36,4 +39,14 @@ async fn who_may_see_everything_is_asked_about_once() {
     assert_eq!(pods(&world).await.items().len(), 4);
     assert_eq!(pods(&world).await.items().len(), 4);
     assert_eq!(*world.asked.lock(), ["resources/proxy "]);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_clusters_that_the_search_is_not_about() {
+    let world = World::new().await;
+    world.granted.lock().push("resources/proxy c2".to_owned());
+    let jane = User::new("jane", &[]);
+    let path = "/resources/all/proxy/api/v1/pods?clusters=c2,unknown";
+    assert_eq!(world.ask(&jane, Method::GET, path, "*/*").await.items().len(), 2);
+    assert_eq!(*world.asked.lock(), ["resources/proxy ", "resources/proxy c2"]);
 }

@@ -151,6 +151,7 @@ impl Synced {
 }
 
 /// Time for the store, whose threads know nothing of the clock of the test, and then for the clock.
+#[expect(clippy::disallowed_methods, reason = "on a thread that may be blocked")]
 async fn moment() {
     let wait = || std::thread::sleep(Duration::from_millis(1));
     tokio::task::spawn_blocking(wait).await.unwrap();

@@ -35,7 +35,10 @@ async fn main() -> anyhow::Result<()> {
     let (mut there, mut listed, mut events) = (BTreeSet::new(), BTreeSet::new(), 0_u64);
     loop {
         match follower.next().await {
-            Step::ListBegan => listed.clear(),
+            Step::ListBegan => {
+                listed.clear();
+                print!("list began");
+            }
             Step::Listed(object) => {
                 listed.insert((object.key.namespace, object.key.name));
                 continue;

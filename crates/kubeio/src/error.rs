@@ -107,7 +107,12 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        let cause_text = cause.to_string();
+        let closed = cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof);
+        // Of a process that was killed, rustls says more than a person wants to know.
+        let cause_text =
+            if closed { String::from("the other side closed the connection") } else { cause.to_string() };
         if !text.ends_with(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);

@@ -27,6 +27,22 @@ pub enum Error {
         /// The newest version this program knows.
         known: u32,
     },
+    /// The storage configuration is at fault.
+    #[error("storage configuration: {key} {reason}")]
+    Config {
+        /// The key as it stands in the file.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This build has no back end of the configured type.
+    #[error("this program has no storage of type {kind}, only {known}")]
+    Unsupported {
+        /// The configured type.
+        kind: String,
+        /// Those there are.
+        known: String,
+    },
     /// Another process holds the store.
     #[error("another process holds the store {0}")]
     Held(String),
@@ -42,6 +58,11 @@ impl Error {
     /// A query's fault.
     pub fn invalid(parameter: &'static str, reason: impl Into<String>) -> Self {
         Self::Invalid { parameter, reason: reason.into() }
+    }
+
+    /// The configuration's fault.
+    pub fn config(key: &'static str, reason: impl Into<String>) -> Self {
+        Self::Config { key, reason: reason.into() }
     }
 
     /// Whether the same operation may succeed later.

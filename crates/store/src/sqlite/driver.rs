@@ -31,8 +31,6 @@ pub(super) enum Driver {
     Created,
 }
 
-/// The most objects that are looked up and sorted in memory.
-const MOST: u64 = 20_000;
 /// The most namespaces of one scope that are looked up.
 const MOST_NAMESPACES: usize = 1000;
 /// With more scopes than this, names are looked for in all at once.
@@ -54,7 +52,7 @@ impl Driver {
         let objects = plan.objects();
         let piece = query.limit.map_or(PIECE_ROWS, |limit| limit.get().min(PIECE_ROWS));
         let limit = piece.saturating_add(query.offset());
-        let cap = (limit as f64 * objects as f64).sqrt().clamp(1000.0, MOST as f64) as u64;
+        let cap = ((limit as f64 * objects as f64).sqrt() as u64).max(1000).min(plan.most_looked_up);
         let mut best = None;
         let mut fewest = cap + 1;
         for driver in Self::candidates(plan) {

@@ -13,8 +13,9 @@
 //!
 //! * cluster, resource: the scope, with which every index begins
 //! * namespace, name, creation time, resourceVersion, sequence, owner: an index each
-//! * labels: one row per label in `term`; also encoded in the object's row, for objects at hand
+//! * labels: one row per label in `term`, by namespace; also encoded in the object's row, for objects at hand
 //! * fields: as labels, once a query has used the path (`paths.rs`); until then from the body of each candidate
+//! * offsets: leaps in the index (`leap.rs`)
 //! * fuzzy names: a trigram index for texts of three characters and more; shorter ones look at every name
 
 mod body;
@@ -22,9 +23,11 @@ mod change;
 mod driver;
 mod error;
 mod lane;
+mod leap;
 mod owners;
 mod paths;
 mod plan;
+mod range;
 mod readers;
 mod schema;
 mod select;
@@ -59,16 +62,28 @@ pub struct SqliteOptions {
     pub path: PathBuf,
     /// How many queries are worked on at a time.
     pub readers: usize,
+    /// How many objects are looked up and sorted in memory for an answer at most; if its conditions leave more, it
+    /// is found in order, object by object.
+    pub most_looked_up: u64,
     /// Page cache of the writer, in KiB.
     pub writer_cache_kib: i64,
     /// Page cache of each reader, in KiB.
     pub reader_cache_kib: i64,
+    /// The most pages of 8 KiB that the file may have; `None` leaves that to the disk.
+    pub max_pages: Option<u32>,
 }
 
 impl SqliteOptions {
     /// Four readers, at most 96 MiB of page cache in all.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 4, writer_cache_kib: 32 << 10, reader_cache_kib: 16 << 10 }
+        Self {
+            path: path.into(),
+            readers: 4,
+            most_looked_up: 20_000,
+            writer_cache_kib: 32 << 10,
+            reader_cache_kib: 16 << 10,
+            max_pages: None,
+        }
     }
 }
 
@@ -92,6 +107,7 @@ pub struct SqliteStore {
     readers: Readers,
     paths: Arc<Mutex<Arc<Paths>>>,
     writer: JoinHandle<()>,
+    most_looked_up: u64,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -126,7 +142,8 @@ impl SqliteStore {
             .name("store-writer".into())
             .spawn(move || writer.run())
             .map_err(|error| Error::Retry(format!("no thread for the writer: {error}")))?;
-        Ok(Self { commands, readers: Readers::new(options), paths, writer })
+        let most_looked_up = options.most_looked_up;
+        Ok(Self { commands, readers: Readers::new(options), paths, writer, most_looked_up })
     }
 
     /// Finishes what is under way and closes the file; another process may open it then.
@@ -306,7 +323,8 @@ impl Store for SqliteStore {
         async move {
             query.validate()?;
             let selection = Selection::new(query)?;
-            let (readers, commands) = (self.readers.clone(), self.commands.downgrade());
+            let (readers, commands, most) =
+                (self.readers.clone(), self.commands.downgrade(), self.most_looked_up);
             let pieces = stream::try_unfold(Some(selection), move |state| {
                 let (readers, commands) = (readers.clone(), commands.clone());
                 async move {
@@ -314,7 +332,7 @@ impl Store for SqliteStore {
                     let (selection, found) = readers
                         .run(move |connection, bodies| {
                             let query = selection.query.clone();
-                            let mut plan = Plan::new(connection, &query)?;
+                            let mut plan = Plan::new(connection, &query, most)?;
                             register(&commands, &mut plan);
                             let found = selection.advance(connection, bodies, &plan)?;
                             Ok((selection, found))
@@ -343,11 +361,11 @@ impl Store for SqliteStore {
             let query = Arc::new(query);
             let mut counting = Counting::default();
             loop {
-                let (query, commands) = (query.clone(), self.commands.downgrade());
+                let (query, commands, most) = (query.clone(), self.commands.downgrade(), self.most_looked_up);
                 let (counted, done) = self
                     .readers
                     .run(move |connection, bodies| {
-                        let mut plan = Plan::new(connection, &query)?;
+                        let mut plan = Plan::new(connection, &query, most)?;
                         register(&commands, &mut plan);
                         let done = counting.advance(connection, bodies, &plan)?;
                         Ok((counting, done))

@@ -23,6 +23,8 @@ use crate::{
 /// A query made ready for the scopes, label keys and indexed fields of the moment.
 pub(super) struct Plan<'q> {
     pub(super) query: &'q Query,
+    /// [`super::SqliteOptions::most_looked_up`]
+    pub(super) most_looked_up: u64,
     /// The order with its tie-breakers.
     pub(super) order: Vec<OrderBy>,
     /// Sorted by cluster and resource; none that can hold no match.
@@ -90,9 +92,10 @@ impl Condition {
 }
 
 impl<'q> Plan<'q> {
-    pub(super) fn new(connection: &Connection, query: &'q Query) -> Result<Self, Error> {
+    pub(super) fn new(connection: &Connection, query: &'q Query, most_looked_up: u64) -> Result<Self, Error> {
         let mut plan = Self {
             query,
+            most_looked_up,
             order: query.total_order(),
             scopes: Vec::new(),
             resources: Vec::new(),

@@ -11,11 +11,23 @@ use k8s_openapi::{
 };
 use kube::CustomResourceExt as _;
 
-use crate::clusters::{ClusterRegistrationRequest, ManagedCluster};
+use crate::{
+    clusters::{ClusterRegistrationRequest, ManagedCluster},
+    pedia::{ClusterSyncResources, PediaCluster},
+    search::ResourceCollection,
+};
 
 /// Every CRD we install in a parent.
 pub fn parent() -> Vec<CustomResourceDefinition> {
-    [ClusterRegistrationRequest::crd(), ManagedCluster::crd()].map(mended).into()
+    [
+        ClusterRegistrationRequest::crd(),
+        ManagedCluster::crd(),
+        PediaCluster::crd(),
+        ClusterSyncResources::crd(),
+        ResourceCollection::crd(),
+    ]
+    .map(mended)
+    .into()
 }
 
 /// A CRD cannot be written down: a mistake in the types.

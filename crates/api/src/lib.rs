@@ -2,6 +2,9 @@
 //!
 //! * [`clusters`]: `clusters.clusternet.io/v1beta1`, stored as CRDs.
 //! * [`proxies`]: `proxies.clusternet.io/v1alpha1`, served by the hub, not stored.
+//! * [`pedia`]: `cluster.clusterpedia.io/v1alpha2`, what is synchronised from which cluster, stored as CRDs.
+//! * [`search`]: `clusterpedia.io/v1beta1`, served by the hub, not stored; `search.clusterway.io/v1alpha1`, collections of
+//!   one's own, stored as a CRD.
 //! * [`names`]: labels, annotations, object names; the only place where such a string is spelled.
 //! * [`crds`]: the CRD objects as generated into `deploy/crds`.
 //!
@@ -10,5 +13,7 @@
 pub mod clusters;
 pub mod crds;
 pub mod names;
+pub mod pedia;
 pub mod proxies;
 mod schema;
+pub mod search;

@@ -1,4 +1,7 @@
-//! Well-known names: labels, annotations, taints, headers and object names (contract sections 2.1 to 2.7).
+//! Well-known names: labels, annotations, taints, headers and object names (contract sections 2.1 to 2.7), and of search and
+//! synchronisation in [`search`].
+
+pub mod search;
 
 /// Where hub and agent live.
 pub const SYSTEM_NAMESPACE: &str = "clusternet-system";

@@ -1,4 +1,5 @@
-//! The CRDs are as the contract has them (sections 1.1 to 1.3), and `deploy/crds` is up to date.
+//! The CRDs are as the contract has them (sections 1.1 to 1.3), and `deploy/crds` is up to date. Those of search and
+//! synchronisation are in [`crate::pedia`].
 
 use serde_json::{Value, json};
 
@@ -6,25 +7,33 @@ use crate::manifests;
 
 const UUID: &str = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
 
+const KINDS: [&str; 5] = [
+    "ClusterRegistrationRequest",
+    "ManagedCluster",
+    "PediaCluster",
+    "ClusterSyncResources",
+    "ResourceCollection",
+];
+
 /// The CRD of a kind, as JSON.
-fn crd(kind: &str) -> Value {
+pub(crate) fn crd(kind: &str) -> Value {
     let crd = api::crds::parent().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap();
     serde_json::to_value(crd).unwrap()
 }
 
-fn schema(kind: &str) -> Value {
+pub(crate) fn schema(kind: &str) -> Value {
     crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
 }
 
 /// A schema's keywords without its description.
-fn keywords(schema: &Value) -> Value {
+pub(crate) fn keywords(schema: &Value) -> Value {
     let mut schema = schema.clone();
     schema.as_object_mut().unwrap().remove("description");
     schema
 }
 
 /// Every schema inside, with its path.
-fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
+pub(crate) fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
     visit(path, schema);
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         walk(&format!("{path}.{name}"), property, visit);
@@ -36,7 +45,7 @@ fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
     }
 }
 
-fn columns(kind: &str) -> Vec<(String, String, String, i64)> {
+pub(crate) fn columns(kind: &str) -> Vec<(String, String, String, i64)> {
     let crd = crd(kind);
     let columns = crd["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap();
     let text = |column: &Value, key: &str| column[key].as_str().unwrap().to_owned();
@@ -46,7 +55,7 @@ fn columns(kind: &str) -> Vec<(String, String, String, i64)> {
         .collect()
 }
 
-fn expected(columns: &[(&str, &str, &str, i64)]) -> Vec<(String, String, String, i64)> {
+pub(crate) fn expected(columns: &[(&str, &str, &str, i64)]) -> Vec<(String, String, String, i64)> {
     columns.iter().map(|(n, p, t, i)| ((*n).to_owned(), (*p).to_owned(), (*t).to_owned(), *i)).collect()
 }
 
@@ -266,7 +275,7 @@ fn quantities_are_numbers_or_strings_of_the_known_form() {
 
 #[test]
 fn conditions_are_those_of_kubernetes_and_a_plain_list() {
-    for kind in ["ClusterRegistrationRequest", "ManagedCluster"] {
+    for kind in ["ClusterRegistrationRequest", "ManagedCluster", "PediaCluster"] {
         let conditions = schema(kind)["properties"]["status"]["properties"]["conditions"].clone();
         assert!(conditions["x-kubernetes-list-type"].is_null());
         let condition = &conditions["items"];
@@ -289,7 +298,7 @@ fn conditions_are_those_of_kubernetes_and_a_plain_list() {
 
 #[test]
 fn nothing_is_nullable_nothing_unknown_is_kept_and_only_the_sync_mode_has_a_default() {
-    for kind in ["ClusterRegistrationRequest", "ManagedCluster"] {
+    for kind in KINDS {
         let mut defaults = Vec::new();
         walk("", &schema(kind), &mut |path, schema| {
             assert!(schema["nullable"].is_null(), "{kind}{path}");
@@ -298,17 +307,18 @@ fn nothing_is_nullable_nothing_unknown_is_kept_and_only_the_sync_mode_has_a_defa
                 defaults.push(path.to_owned());
             }
         });
-        let expected: &[&str] = if kind == "ManagedCluster" { &[] } else { &[".spec.syncMode"] };
+        let expected: &[&str] = if kind == "ClusterRegistrationRequest" { &[".spec.syncMode"] } else { &[] };
         assert_eq!(defaults, expected, "{kind}");
     }
 }
 
 #[test]
 fn every_field_is_explained_in_full_sentences() {
-    for kind in ["ClusterRegistrationRequest", "ManagedCluster"] {
+    for kind in KINDS {
         walk("", &schema(kind), &mut |path, schema| {
-            if path.ends_with("{}") {
-                return; // the field that holds the map explains its values
+            let scalar = !matches!(schema["type"].as_str(), Some("object" | "array"));
+            if path.ends_with("{}") || (path.ends_with("[]") && scalar) {
+                return; // the field that holds the values explains them
             }
             let text = schema["description"].as_str().unwrap_or_default();
             assert!(text.ends_with('.') && text.len() >= 16, "{kind}{path}: {text:?}");

@@ -5,4 +5,6 @@ mod crds;
 #[cfg(test)]
 mod manifests;
 #[cfg(test)]
+mod pedia;
+#[cfg(test)]
 mod roles;

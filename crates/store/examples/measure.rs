@@ -1,0 +1,262 @@
+//! Writes generated pods into a SQLite store and prints what each query shape takes, as JSON lines.
+//!
+//! ```text
+//! cargo run --release -p store --features conformance --example measure -- DIRECTORY [OBJECTS] [ROUNDS]
+//! ```
+//!
+//! `DIRECTORY/measure.db` is used again if it is there, and left behind.
+
+#![allow(clippy::print_stdout, reason = "its output is its purpose")]
+
+use std::{num::NonZeroU64, path::Path, time::Instant};
+
+use meta::{FieldPath, FieldRequirement, FieldSelector, LabelRequirement, LabelSelector, Operator, Step};
+use serde_json::json;
+use store::{
+    Ancestor, Batch, Change, Content, ObjectName, OrderBy, OrderField, OwnedBy, Query, SqliteOptions,
+    SqliteStore, Start, Store, sample,
+};
+
+const PODS_PER_CLUSTER: usize = 20_000;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let directory =
+        arguments.next().ok_or_else(|| anyhow::anyhow!("usage: measure DIRECTORY [OBJECTS] [ROUNDS]"))?;
+    let objects: usize = arguments.next().map_or(Ok(200_000), |text| text.parse())?;
+    let rounds: usize = arguments.next().map_or(Ok(30), |text| text.parse())?;
+    let path = Path::new(&directory).join("measure.db");
+    let store = SqliteStore::open(SqliteOptions::new(&path)).await?;
+    fill(&store, objects, &path).await?;
+    index_fields(&store).await?;
+    shapes(&store, rounds).await?;
+    store.close().await;
+    Ok(())
+}
+
+async fn fill(store: &SqliteStore, objects: usize, path: &Path) -> anyhow::Result<()> {
+    let (began, mut written) = (Instant::now(), 0_usize);
+    let mut writing = std::time::Duration::ZERO;
+    for number in 0..objects.div_ceil(PODS_PER_CLUSTER) {
+        let cluster = sample::cluster(number);
+        if !store.checkpoints(&cluster).await?.is_empty() {
+            continue;
+        }
+        let pods: Vec<_> =
+            sample::pods_of(number, PODS_PER_CLUSTER.min(objects - number * PODS_PER_CLUSTER)).collect();
+        written += pods.len();
+        let batches: Vec<Batch> = pods
+            .chunks(500)
+            .map(|pods| Batch {
+                cluster: cluster.clone(),
+                resource: sample::pods(),
+                changes: pods.iter().cloned().map(Change::Upsert).collect(),
+                checkpoint: Some("1".into()),
+            })
+            .collect();
+        // Only the store's part counts, not the generator's. As many batches at a time as a sync has clusters.
+        let one = Instant::now();
+        use futures_util::{StreamExt as _, TryStreamExt as _};
+        let applied = futures_util::stream::iter(batches.into_iter().map(|batch| store.apply(batch)));
+        applied.buffered(4).try_for_each(|_| async { Ok(()) }).await?;
+        writing += one.elapsed();
+    }
+    let size = std::fs::metadata(path)?.len();
+    let rate = written as f64 / writing.as_secs_f64().max(1e-9);
+    println!(
+        "{}",
+        json!({"shape": "insert", "objects": written, "per_second": rate.round(), "seconds_with_generator": began.elapsed().as_secs(), "file_mb": size >> 20})
+    );
+    Ok(())
+}
+
+/// Uses the fields of the shapes once and waits until they are indexed: until a search for them is quick.
+async fn index_fields(store: &SqliteStore) -> anyhow::Result<()> {
+    let query = Query { content: Content::Keys, ..failed() };
+    let began = Instant::now();
+    let first = time(store, &query).await?;
+    loop {
+        let now = time(store, &query).await?;
+        if now.0 * 20.0 < first.0 || now.0 < 5.0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    println!(
+        "{}",
+        json!({"shape": "field, before it is indexed", "ms": first.0, "indexed_after_seconds": began.elapsed().as_secs()})
+    );
+    Ok(())
+}
+
+fn all() -> Query {
+    Query::of(sample::pods())
+}
+
+fn field(path: &[&str], value: &str) -> FieldSelector {
+    let steps = path.iter().map(|name| Step::Field((*name).into())).collect();
+    let operator = Operator::In([value.to_owned()].into());
+    FieldSelector { requirements: vec![FieldRequirement { path: FieldPath { steps }, operator }] }
+}
+
+fn label(key: &str, value: &str) -> LabelSelector {
+    let operator = Operator::In([value.to_owned()].into());
+    LabelSelector { requirements: vec![LabelRequirement { key: key.into(), operator }] }
+}
+
+fn failed() -> Query {
+    Query { fields: field(&["status", "phase"], "Failed"), ..all() }
+}
+
+async fn shapes(store: &SqliteStore, rounds: usize) -> anyhow::Result<()> {
+    let one = sample::pod(0, 7, 11, 0).key;
+    let hash = one.labels.get("pod-template-hash").cloned().unwrap_or_default();
+    let owner = one.owner.as_ref().map(|owner| owner.uid.clone()).unwrap_or_default();
+    let some_clusters = || Some((0..1).map(sample::cluster).collect());
+    let hits = NonZeroU64::new(500);
+    let mut shapes = vec![
+        ("label in all clusters", Query { labels: label("pod-template-hash", &hash), ..all() }),
+        (
+            "label in one cluster",
+            Query { labels: label("app", "worker-005"), clusters: some_clusters(), ..all() },
+        ),
+        (
+            "label and namespace in all clusters",
+            Query { labels: label("app", "worker-005"), namespaces: [sample::namespace(7)].into(), ..all() },
+        ),
+        ("name in all clusters", Query { names: [one.name.clone()].into(), ..all() }),
+        ("fuzzy name, unusual", Query { fuzzy_names: vec![one.name[8..20].to_owned()], ..all() }),
+        (
+            "fuzzy name in one cluster",
+            Query { fuzzy_names: vec!["worker-005".into()], clusters: some_clusters(), ..all() },
+        ),
+        (
+            "fuzzy name, usual, first 100",
+            Query { fuzzy_names: vec!["worker".into()], limit: NonZeroU64::new(100), ..all() },
+        ),
+        (
+            "owner",
+            Query {
+                owner: Some(OwnedBy { ancestor: Ancestor::Uid(owner), seniority: 0 }),
+                clusters: some_clusters(),
+                ..all()
+            },
+        ),
+        ("field in all clusters", failed()),
+        ("since, last pods", Query { since: Some(1_750_000_000 + 31_536_000 - 3000), ..all() }),
+        (
+            "label, by creation, page of 500",
+            Query {
+                labels: label("app", "worker-005"),
+                order: vec![OrderBy::descending(OrderField::CreatedAt)],
+                limit: hits,
+                ..all()
+            },
+        ),
+    ];
+    for (name, field) in [
+        ("name", OrderField::Name),
+        ("namespace, name", OrderField::Namespace),
+        ("created", OrderField::CreatedAt),
+        ("sequence", OrderField::Sequence),
+        ("cluster", OrderField::Cluster),
+        ("resource version", OrderField::ResourceVersion),
+    ] {
+        for descending in [false, true] {
+            let direction = if descending { "descending" } else { "ascending" };
+            let label: &'static str =
+                Box::leak(format!("page of 500 by {name}, {direction}").into_boxed_str());
+            shapes.push((label, Query { order: vec![OrderBy { field, descending }], limit: hits, ..all() }));
+        }
+    }
+    let middle = |field| Query {
+        order: vec![OrderBy::ascending(field)],
+        limit: hits,
+        start: Start::Offset(499_500),
+        ..all()
+    };
+    shapes.push(("page 1000 by name, decimal offset", middle(OrderField::Name)));
+    shapes.push(("page 1000 by cluster, decimal offset", middle(OrderField::Cluster)));
+
+    for (name, query) in &shapes {
+        report(store, name, query, rounds).await?;
+    }
+    for (name, field) in
+        [("name", OrderField::Name), ("created", OrderField::CreatedAt), ("namespace", OrderField::Namespace)]
+    {
+        let page = Query { content: Content::Keys, ..middle(field) };
+        let mut rows = store.select(page.clone()).await?;
+        while rows.next().await?.is_some() {}
+        if let Some(token) = rows.continue_token() {
+            let query = Query { start: Start::After(token.clone()), content: Content::Whole, ..page };
+            report(store, &format!("page 1001 by {name}, continue token"), &query, rounds).await?;
+        }
+    }
+    let keys = Query {
+        limit: hits,
+        content: Content::Keys,
+        order: vec![OrderBy::ascending(OrderField::Name)],
+        ..all()
+    };
+    report(store, "page of 500 by name, keys only", &keys, rounds).await?;
+
+    for (name, query) in &shapes[..10] {
+        if query.limit.is_none() {
+            count(store, name, query, rounds).await?;
+        }
+    }
+    count(store, "everything", &all(), rounds).await?;
+    let pods = sample::pods();
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let began = Instant::now();
+        store.get(&sample::cluster(0), &pods, &ObjectName::new(&*one.namespace, &*one.name)).await?;
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    print("get", times, 1);
+    Ok(())
+}
+
+/// Milliseconds and rows of one answer.
+async fn time(store: &SqliteStore, query: &Query) -> anyhow::Result<(f64, usize)> {
+    let began = Instant::now();
+    let mut rows = store.select(query.clone()).await?;
+    let mut count = 0;
+    while rows.next().await?.is_some() {
+        count += 1;
+    }
+    Ok((began.elapsed().as_secs_f64() * 1e3, count))
+}
+
+async fn report(store: &SqliteStore, name: &str, query: &Query, rounds: usize) -> anyhow::Result<()> {
+    let (mut times, mut rows) = (Vec::new(), 0);
+    for _ in 0..rounds {
+        let (time, count) = time(store, query).await?;
+        times.push(time);
+        rows = count;
+    }
+    print(name, times, rows);
+    Ok(())
+}
+
+async fn count(store: &SqliteStore, name: &str, query: &Query, rounds: usize) -> anyhow::Result<()> {
+    let (mut times, mut total) = (Vec::new(), 0);
+    for _ in 0..rounds {
+        let began = Instant::now();
+        total = store.count(query.clone()).await?;
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    print(&format!("count: {name}"), times, total as usize);
+    Ok(())
+}
+
+fn print(shape: &str, mut times: Vec<f64>, rows: usize) {
+    times.sort_by(f64::total_cmp);
+    let at = |part: f64| times.get(((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1)));
+    let round = |time: Option<&f64>| time.map(|time| (time * 1000.0).round() / 1000.0);
+    println!(
+        "{}",
+        json!({"shape": shape, "rows": rows, "p50_ms": round(at(0.5)), "p99_ms": round(at(0.99))})
+    );
+}

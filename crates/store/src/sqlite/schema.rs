@@ -1,0 +1,78 @@
+//! The file's schema: opened, checked, brought up to date. Forward only.
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::{SqliteOptions, error::of_sqlite};
+use crate::Error;
+
+/// Every released version of the schema as the step from the one before. A released step never changes.
+pub(super) const STEPS: &[&str] = &[include_str!("schema_v1.sql")];
+
+/// "CWst": what marks the file as ours.
+const APPLICATION_ID: i32 = 0x4357_7374;
+
+/// Opens the writer's connection and brings the schema up to date.
+pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, Error> {
+    let mut connection = Connection::open(&options.path).map_err(of_sqlite)?;
+    let set = |name: &str, value: &dyn rusqlite::ToSql| {
+        connection.pragma_update(None, name, value).map_err(of_sqlite)
+    };
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(of_sqlite)?;
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(of_sqlite)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(of_sqlite)?;
+    if application != APPLICATION_ID && tables > 0 {
+        return Err(Error::Corrupt("the file belongs to another program".into()));
+    }
+    set("page_size", &PAGE_SIZE)?;
+    connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))
+        .map_err(of_sqlite)?;
+    // A commit is in the file system when it is acknowledged; it reaches the disk with the next checkpoint. Rows and
+    // their resourceVersion are one transaction, so what a power failure takes is synced again.
+    set("synchronous", &"normal")?;
+    set("wal_autocheckpoint", &WAL_PAGES)?;
+    set("journal_size_limit", &(WAL_PAGES * PAGE_SIZE * 2))?;
+    set("cache_size", &-(options.writer_cache_kib))?;
+    set("temp_store", &"memory")?;
+    set("application_id", &APPLICATION_ID)?;
+    migrate(&mut connection, STEPS)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write.
+pub(super) fn open_reader(options: &SqliteOptions) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&options.path, flags).map_err(of_sqlite)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(of_sqlite)?;
+    connection.pragma_update(None, "cache_size", -(options.reader_cache_kib)).map_err(of_sqlite)?;
+    connection.pragma_update(None, "temp_store", "memory").map_err(of_sqlite)?;
+    connection.pragma_update(None, "query_only", true).map_err(of_sqlite)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+const PAGE_SIZE: i64 = 8192;
+/// Pages in the write-ahead log before they go into the file.
+const WAL_PAGES: i64 = 8000;
+
+/// Takes the steps that the file has not seen, each in a transaction of its own.
+fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Error> {
+    let found: u32 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(of_sqlite)?;
+    let known = steps.len() as u32;
+    if found > known {
+        return Err(Error::Newer { found, known });
+    }
+    for (at, step) in steps.iter().enumerate().skip(found as usize) {
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(of_sqlite)?;
+        transaction.execute_batch(step).map_err(of_sqlite)?;
+        transaction.pragma_update(None, "user_version", at as u32 + 1).map_err(of_sqlite)?;
+        transaction.commit().map_err(of_sqlite)?;
+    }
+    Ok(())
+}

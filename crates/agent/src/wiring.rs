@@ -36,6 +36,10 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let leadership = leadership(tasks, client.clone(), &args);
     let use_socket = args.feature_gates.enabled("SocketConnection", true);
     let options = options(&args, &config, use_socket)?;
+    let reader = args
+        .feature_gates
+        .enabled("SearchReader", true)
+        .then(|| child::Reader::new(client.clone(), &args.leader_elect_resource_namespace));
     let handle = agent::start(tasks, client, leadership.clone(), options, &metrics)?;
 
     let proxy = ChildProxy::new(
@@ -43,6 +47,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             api_server: config.cluster_url.clone(),
             roots: child_roots(&config)?,
             allow: args.allow_target.clone(),
+            reader,
         },
         tasks.clone(),
     )

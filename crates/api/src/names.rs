@@ -31,6 +31,14 @@ pub const CLUSTER_NAME_PREFIX: &str = "clusternet-cluster";
 /// Begins the name of a dedicated namespace whose agent asked for none.
 pub const NAMESPACE_PREFIX: &str = "clusternet";
 
+/// Who reads a child for the search.
+pub mod reader {
+    /// The ServiceAccount in the child, in the agent's namespace. Its tokens never leave the child.
+    pub const SERVICE_ACCOUNT: &str = "clusterway-reader";
+    /// ClusterRoles in the child with this label set to `true` are what it may read.
+    pub const AGGREGATE_LABEL: &str = "search.clusterway.io/aggregate-to-reader";
+}
+
 /// The name of the registration request, ClusterRole and ClusterRoleBinding of a cluster.
 pub fn of_cluster(cluster_id: &str) -> String {
     format!("clusternet-{cluster_id}")

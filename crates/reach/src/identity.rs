@@ -17,6 +17,8 @@ pub(crate) enum Credential {
     Authorization(HeaderValue),
     /// Base64 of a client certificate chain and its key, both PEM.
     Certificate { certificate: HeaderValue, key: HeaderValue },
+    /// The agent's own ServiceAccount for reading. Only the agent has its token.
+    Reader,
 }
 
 /// What the caller handed over as a credential for the child cannot be one. The text never repeats it.
@@ -28,6 +30,12 @@ impl Identity {
     /// Nobody: the child sees `system:anonymous`.
     pub fn anonymous() -> Self {
         Self::default()
+    }
+
+    /// Whoever the agent lets read its cluster for the search: its ServiceAccount for that, whose token the agent adds.
+    /// For the hub's own requests, never for a caller's.
+    pub fn reader() -> Self {
+        Self { credential: Some(Credential::Reader), impersonation: Vec::new() }
     }
 
     /// A bearer token valid in the child.
@@ -125,6 +133,7 @@ impl std::fmt::Debug for Identity {
             None => "anonymous",
             Some(Credential::Authorization(_)) => "bearer token",
             Some(Credential::Certificate { .. }) => "client certificate",
+            Some(Credential::Reader) => "reader",
         };
         write!(f, "Identity({form})")
     }

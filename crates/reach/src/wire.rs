@@ -13,6 +13,9 @@ use crate::{
 const TARGET: HeaderName = HeaderName::from_static("clusterway-target");
 const CERTIFICATE: HeaderName = HeaderName::from_static("clusterway-certificate");
 const KEY: HeaderName = HeaderName::from_static("clusterway-key");
+/// Which of its own identities the agent shall take.
+const IDENTITY: HeaderName = HeaderName::from_static("clusterway-identity");
+const READER: &str = "reader";
 
 /// Hub: makes the headers of a foreign request those of a request to the child. Whatever said who the caller is goes
 /// first; then the one chosen identity is written.
@@ -35,6 +38,9 @@ pub(crate) fn write(headers: &mut HeaderMap, target: &Target, identity: &Identit
             headers.insert(CERTIFICATE, certificate.clone());
             headers.insert(KEY, key.clone());
         }
+        Some(Credential::Reader) => {
+            headers.insert(IDENTITY, HeaderValue::from_static(READER));
+        }
     }
     for (name, value) in identity.impersonation() {
         headers.append(*name, value.clone());
@@ -47,19 +53,22 @@ pub(crate) struct Order {
     pub(crate) target: Option<Target>,
     /// Base64 of a client certificate and its key, both PEM.
     pub(crate) certificate: Option<(HeaderValue, HeaderValue)>,
+    /// Whether the agent's reader asks. There is no other credential then.
+    pub(crate) reader: bool,
 }
 
 /// Agent: takes the hub's orders out of the headers; what stays goes to the child.
 pub(crate) fn read(headers: &mut HeaderMap) -> Order {
     let target = headers.remove(TARGET).and_then(|value| value.to_str().ok()?.parse().ok());
     let certificate = headers.remove(CERTIFICATE).zip(headers.remove(KEY));
+    let reader = headers.remove(IDENTITY).is_some_and(|value| value == READER);
     let ours: Vec<HeaderName> =
         headers.keys().filter(|n| n.as_str().starts_with("clusterway-")).cloned().collect();
     for name in ours {
         headers.remove(name);
     }
     strip_hop_by_hop(headers);
-    Order { target, certificate }
+    Order { target, certificate, reader }
 }
 
 #[cfg(test)]
@@ -77,8 +86,27 @@ mod tests {
         write(&mut headers, &Target::ApiServer, &identity);
         let order = read(&mut headers);
         assert_eq!(order.target, Some(Target::ApiServer));
-        assert!(order.certificate.is_none());
+        assert!(order.certificate.is_none() && !order.reader);
         assert_eq!(headers.get("authorization").unwrap(), "Bearer t");
         assert_eq!(headers.get_all("impersonate-user").iter().collect::<Vec<_>>(), ["bob"]);
+    }
+
+    #[test]
+    fn only_the_hub_can_make_the_reader_ask() {
+        let claimed = || {
+            let mut headers = HeaderMap::new();
+            headers.insert("clusterway-identity", HeaderValue::from_static("reader"));
+            headers.insert("clusterway_identity", HeaderValue::from_static("reader"));
+            headers
+        };
+        let mut headers = claimed();
+        write(&mut headers, &Target::ApiServer, &Identity::bearer("t").unwrap());
+        assert!(!read(&mut headers).reader);
+        assert_eq!(headers.get("authorization").unwrap(), "Bearer t");
+        let mut headers = claimed();
+        headers.insert("authorization", HeaderValue::from_static("Bearer of-the-parent"));
+        write(&mut headers, &Target::ApiServer, &Identity::reader());
+        assert!(read(&mut headers).reader);
+        assert!(!headers.contains_key("authorization") && !headers.contains_key("clusterway-identity"));
     }
 }

@@ -1,10 +1,11 @@
 //! The agent's end of a visit: the only place that connects to the child.
 //!
 //! Connections to the API server are kept and reused, so a request costs no handshake. Each request carries the
-//! identity the hub chose; the agent adds none of its own.
+//! identity the hub chose; the agent adds one of its own, the [`Reader`], only where the hub asks for it.
 
 mod allow;
 mod connect;
+mod reader;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -18,6 +19,7 @@ use tracing::debug;
 
 pub use self::allow::{AllowedTarget, InvalidTarget};
 use self::connect::Connections;
+pub use self::reader::Reader;
 use crate::{
     headers::strip_hop_by_hop,
     target::Target,
@@ -33,6 +35,8 @@ pub struct Options {
     pub roots: rustls::RootCertStore,
     /// Other servers in the child's network that may be visited; empty means none.
     pub allow: Vec<AllowedTarget>,
+    /// Who reads this cluster for the parent's search, if it may be read.
+    pub reader: Option<Reader>,
 }
 
 /// Serves what comes through the tunnel. Cheap to clone.
@@ -58,6 +62,9 @@ impl ChildProxy {
         } else {
             match self.prepare(&mut request) {
                 Ok(order) => {
+                    if let Err(status) = self.identify(&order, request.headers_mut()).await {
+                        return answer_with(&status);
+                    }
                     let (parts, body) = request.into_parts();
                     self.forward(order, Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()))
                         .await
@@ -82,6 +89,21 @@ impl ChildProxy {
         request.headers_mut().remove(header::HOST);
         order.target = Some(target);
         Ok(order)
+    }
+
+    /// Adds the reader's token, if the hub asks for it. It goes to the API server and nowhere else.
+    async fn identify(&self, order: &Order, headers: &mut http::HeaderMap) -> Result<(), Status> {
+        if !order.reader {
+            return Ok(());
+        }
+        if order.target != Some(Target::ApiServer) {
+            return Err(Status::forbidden("The reader of this cluster reads its API server only."));
+        }
+        let reader = self.0.options.reader.as_ref().ok_or_else(|| {
+            Status::forbidden("The agent of this cluster does not let the parent read it for the search.")
+        })?;
+        headers.insert(header::AUTHORIZATION, reader.authorization().await?);
+        Ok(())
     }
 
     fn uri(&self, target: &Target, path: &str) -> Result<Uri, Status> {
@@ -120,6 +142,9 @@ impl ChildProxy {
         let ours = hyper::upgrade::on(&mut request);
         let protocol = request.headers_mut().remove(header::UPGRADE);
         let order = self.prepare(&mut request)?;
+        if order.reader {
+            return Err(Status::forbidden("The reader of this cluster opens no streams."));
+        }
         let (mut parts, _) = request.into_parts();
         parts.extensions.clear();
         parts.headers.remove(header::CONTENT_LENGTH);

@@ -1,0 +1,121 @@
+//! Keeps the store in step with the clusters that PediaClusters name (contract `clusterpedia.md`, sections 1 and 3).
+//!
+//! ```text
+//! PediaCluster ─► run ─► cluster (way there, rules: valid?) ─► session (probe, scout, rules ─► targets)
+//!                           └─► status                            └─► follow, one for each target ─► store
+//! ```
+//!
+//! Three kinds of files: what should be, given what is (`rules`, `prune`, `place`, `object`, `batch`, `rights`,
+//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `follow`); and the ways out
+//! (`access`, `tunnel`, `parent`).
+//!
+//! * Nothing is listed again that did not change: a checkpoint is stored in the transaction of the rows that lead to it,
+//!   and says what it was made from.
+//! * Memory does not depend on what clusters send: for each resource there are two batches, and of each object that
+//!   changes its last state only.
+//! * Rows go when an object, a rule or a PediaCluster goes; never because a cluster could not be reached or asked.
+//! * The values in Secrets are dropped before anything is stored, unless every rule that selects them says otherwise.
+//!
+//! Deliberately absent: Events in the rows of what they are about (`eventsInvolvedResources`), conversion between
+//! versions, handing a cluster from one shard to another, and everything about reading the store.
+
+mod access;
+mod batch;
+mod cluster;
+mod counters;
+#[cfg(test)]
+mod fake;
+mod follow;
+mod limits;
+mod object;
+mod parent;
+mod place;
+mod probe;
+mod prune;
+mod report;
+mod rights;
+mod rules;
+mod run;
+mod scout;
+mod session;
+mod status;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+
+use std::sync::Arc;
+
+use kube::Client;
+use kubeio::Transport;
+use reach::Reach;
+use runtime::{Tasks, lease::Leadership, metrics::Metrics};
+use store::Store;
+use tokio::sync::{Semaphore, watch};
+
+use crate::{access::Policy, cluster::Shared, counters::Counters, parent::KubeParent, tunnel::Tunnel};
+
+pub use rules::Gates;
+
+/// How clusters are synchronised.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The hub's own namespace, with the Secrets and ConfigMaps that PediaClusters refer to.
+    pub namespace: String,
+    /// What rules may ask for.
+    pub gates: Gates,
+    /// The gate `ClusterAuthenticationFromSecret`: credentials may come from Secrets.
+    pub credentials_from_secrets: bool,
+    /// A PediaCluster without CA certificates means a server that is not verified. Otherwise the operating system's
+    /// roots are trusted.
+    pub insecure_without_ca: bool,
+    /// Lists that run at the same time, of all clusters.
+    pub lists: usize,
+    /// Lists that run at the same time, of one cluster.
+    pub lists_per_cluster: usize,
+    /// Which PediaClusters are ours: those with this `spec.shardingName`; empty is the default shard.
+    pub sharding_name: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            namespace: api::names::SYSTEM_NAMESPACE.to_owned(),
+            gates: Gates::default(),
+            credentials_from_secrets: true,
+            insecure_without_ca: false,
+            lists: 8,
+            lists_per_cluster: 2,
+            sharding_name: String::new(),
+        }
+    }
+}
+
+/// Starts synchronisation in this process. It works while `leadership` is held.
+pub fn start(
+    tasks: &Tasks,
+    client: Client,
+    leadership: watch::Receiver<Leadership>,
+    store: Arc<dyn Store>,
+    reach: Reach,
+    options: Options,
+    metrics: &Metrics,
+) {
+    let shared = Shared {
+        parent: Arc::new(KubeParent { client: client.clone(), namespace: options.namespace }),
+        store,
+        tunnel: Box::new(move |cluster_id: &str| {
+            let tunnel = Tunnel { reach: reach.clone(), cluster_id: cluster_id.to_owned() };
+            Arc::new(tunnel) as Arc<dyn Transport>
+        }),
+        lists: Arc::new(Semaphore::new(options.lists.max(1))),
+        lists_per_cluster: options.lists_per_cluster,
+        policy: Policy {
+            secrets: options.credentials_from_secrets,
+            insecure_without_ca: options.insecure_without_ca,
+        },
+        gates: options.gates,
+        sharding_name: options.sharding_name,
+        counters: Counters::register(metrics),
+    };
+    tasks.spawn_draining("synchronisation", run::lead(tasks.clone(), client, leadership, Arc::new(shared)));
+}

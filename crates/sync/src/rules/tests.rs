@@ -1,0 +1,162 @@
+use super::*;
+
+fn api(group: &str, version: &str, plural: &str, priority: usize) -> ApiResource {
+    let singular = plural.strip_suffix('s').unwrap_or(plural).to_owned();
+    ApiResource {
+        resource: kubeio::Resource::new(group, version, plural),
+        priority,
+        kind: singular.to_uppercase(),
+        singular,
+        namespaced: plural != "nodes",
+        verbs: ["get", "list", "watch"].map(str::to_owned).into(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+    }
+}
+
+fn cluster() -> Vec<ApiResource> {
+    let mut reviews = api("", "v1", "reviews", 0);
+    reviews.verbs = vec![String::from("create")];
+    let mut all = vec![
+        api("", "v1", "nodes", 0),
+        api("", "v1", "pods", 0),
+        reviews,
+        api("", "v1", "secrets", 0),
+        api("apps", "v1", "deployments", 0),
+        api("apps", "v1beta1", "deployments", 1),
+        api("apps", "v1", "leases", 0),
+    ];
+    for (at, version) in ["v1", "v1beta2", "v1beta1", "v1alpha1"].iter().enumerate() {
+        all.push(api("demo.io", version, "widgets", at));
+    }
+    all.push(api("other.io", "v1", "leases", 0));
+    all
+}
+
+fn rule(group: &str, resources: &[&str]) -> SyncRule {
+    SyncRule {
+        group: group.into(),
+        resources: resources.iter().map(|&name| name.into()).collect(),
+        ..SyncRule::default()
+    }
+}
+
+fn names(rules: impl Into<Vec<SyncRule>>) -> Vec<String> {
+    let rules = Rules { rules: rules.into(), all_custom: false };
+    rules.select(&cluster()).keys().map(ToString::to_string).collect()
+}
+
+fn parts(rules: impl Into<Vec<SyncRule>>) -> Vec<Part> {
+    let rules = Rules { rules: rules.into(), all_custom: false };
+    rules.select(&cluster()).into_values().next().unwrap().parts
+}
+
+fn within(namespaces: &[&str], labels: Option<&str>) -> SyncRule {
+    SyncRule {
+        namespaces: namespaces.iter().map(|&name| name.into()).collect(),
+        label_selector: labels.map(str::to_owned),
+        ..rule("", &["pods"])
+    }
+}
+
+#[test]
+fn a_resource_is_named_in_plural_or_singular_and_in_any_case() {
+    for name in ["pods", "pod", "Pods", "POD"] {
+        assert_eq!(names([rule("", &[name])]), ["v1/pods"], "{name}");
+    }
+    assert!(names([rule("apps", &["pods"])]).is_empty());
+}
+
+#[test]
+fn a_star_is_everything_of_the_group_that_can_be_listed_and_watched() {
+    assert_eq!(names([rule("", &["*"])]), ["v1/nodes", "v1/pods", "v1/secrets"]);
+}
+
+#[test]
+fn resources_of_kubernetes_come_in_the_servers_first_version_whatever_the_rule_says() {
+    let bogus = SyncRule { versions: vec!["v7".into()], ..rule("apps", &["deployments"]) };
+    assert_eq!(names([bogus]), ["apps/v1/deployments"]);
+}
+
+#[test]
+fn custom_resources_come_in_three_versions_or_all_or_those_that_are_named_and_served() {
+    let of = |versions: &[&str]| {
+        let versions = versions.iter().map(|&version| version.into()).collect();
+        names([SyncRule { versions, ..rule("demo.io", &["widgets"]) }])
+    };
+    assert_eq!(of(&[]), ["demo.io/v1/widgets", "demo.io/v1beta1/widgets", "demo.io/v1beta2/widgets"]);
+    assert_eq!(of(&["*"]).len(), 4);
+    assert_eq!(of(&["v2beta1", "v1alpha1"]), ["demo.io/v1alpha1/widgets"]);
+    assert!(of(&["v9"]).is_empty());
+}
+
+#[test]
+fn what_is_excluded_is_not_selected_by_this_rule_but_may_be_by_another() {
+    let most = SyncRule { exclude_resources: vec!["Secret".into(), "nodes".into()], ..rule("", &["*"]) };
+    assert_eq!(names([most.clone()]), ["v1/pods"]);
+    assert_eq!(names([most, rule("", &["secrets"])]), ["v1/pods", "v1/secrets"]);
+}
+
+#[test]
+fn a_rule_for_every_group_takes_every_version_and_excludes_by_name_and_group() {
+    let every = SyncRule { exclude_resources: vec!["leases.other.io".into()], ..rule("*", &["*"]) };
+    let names = names([every]);
+    assert!(names.contains(&String::from("apps/v1/leases")));
+    assert!(!names.contains(&String::from("other.io/v1/leases")));
+    assert_eq!(names.iter().filter(|name| name.contains("widgets")).count(), 4);
+}
+
+#[test]
+fn every_group_and_every_custom_resource_need_their_gates() {
+    let every = Rules { rules: vec![rule("*", &["*"])], all_custom: false };
+    assert_eq!(every.validate(Gates::default()), Err(RuleError::AllResources));
+    let custom = Rules { rules: Vec::new(), all_custom: true };
+    assert_eq!(custom.validate(Gates::default()), Err(RuleError::AllCustomResources));
+    let open = Gates { all_resources: true, all_custom_resources: true };
+    assert_eq!((every.validate(open), custom.validate(open)), (Ok(()), Ok(())));
+    assert_eq!(custom.select(&cluster()).len(), 5);
+}
+
+#[test]
+fn a_label_selector_that_is_none_is_refused() {
+    let rules = Rules { rules: vec![within(&[], Some("a=b=c"))], all_custom: false };
+    assert!(matches!(rules.validate(Gates::default()), Err(RuleError::LabelSelector { .. })));
+}
+
+#[test]
+fn namespaces_are_parts_and_mean_nothing_to_what_has_none() {
+    let of = |name: &str| Part { namespace: Some(name.into()), ..Part::default() };
+    assert_eq!(parts([within(&["b", "a", "a"], None)]), [of("a"), of("b")]);
+    let nodes = SyncRule { namespaces: vec!["a".into()], ..rule("", &["nodes"]) };
+    assert_eq!(parts([nodes]), [Part::default()]);
+}
+
+#[test]
+fn what_is_within_another_rule_is_not_asked_for_twice() {
+    assert_eq!(parts([within(&["a"], None), within(&[], None)]), [Part::default()]);
+    assert_eq!(parts([within(&["a"], Some("x=y")), within(&["a"], None)]).len(), 1);
+    assert_eq!(parts([within(&["a"], Some("x=y")), within(&["b"], None)]).len(), 2);
+}
+
+#[test]
+fn parts_overlap_only_where_one_object_can_be_in_two() {
+    let overlaps = |rules: Vec<SyncRule>| {
+        let targets = Rules { rules, all_custom: false }.select(&cluster());
+        targets.into_values().next().unwrap().overlaps()
+    };
+    assert!(!overlaps(vec![within(&["a", "b"], Some("x=y"))]));
+    assert!(overlaps(vec![within(&["a"], None), within(&[], Some("x=y"))]));
+    assert!(!overlaps(vec![within(&["a"], None), within(&["b"], Some("x=y"))]));
+}
+
+#[test]
+fn values_of_secrets_are_kept_only_if_every_rule_that_selects_them_says_so() {
+    let keep = SyncRule { secret_data: Some(SecretData::Keep), ..rule("", &["secrets"]) };
+    let kept = |rules: Vec<SyncRule>| {
+        let targets = Rules { rules, all_custom: false }.select(&cluster());
+        targets[&Resource::new("", "v1", "secrets")].keep_secret_data
+    };
+    assert!(kept(vec![keep.clone()]));
+    assert!(!kept(vec![rule("", &["secrets"])]));
+    assert!(!kept(vec![keep, rule("", &["*"])]));
+}

@@ -1,0 +1,219 @@
+//! One cluster, reached in one way: probes it, looks what it has, and follows what the rules select of that.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use api::{names::search::sync_reasons, pedia::SyncState};
+use runtime::{CancellationToken, Tasks};
+use store::Resource;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    follow, probe,
+    prune::{Missing, Verdict},
+    report::{ResourceReport, Running, State},
+    rules::{Rules, Target},
+    scout::{self, Found},
+};
+
+/// After what could not be removed, or has to be looked at once more.
+const LATER: Duration = Duration::from_secs(15);
+
+/// Runs until `tasks` ends; then nothing of it writes to the store any more.
+pub(crate) async fn run(context: follow::Context, mut rules: watch::Receiver<Arc<Rules>>, tasks: Tasks) {
+    let ends = tasks.token();
+    let (answers, mut there) = watch::channel(true);
+    let (found, mut seen) = watch::channel(None::<Found>);
+    let again = Arc::new(Notify::new());
+    let (probing, looking) = (context.clone(), context.clone());
+    let token = ends.clone();
+    tasks.spawn("probe", async move {
+        probe::keep_probing(&*probing.transport, &probing.board, &answers, &token).await;
+    });
+    let (token, asked) = (ends.clone(), Arc::clone(&again));
+    tasks.spawn("discovery", async move {
+        scout::keep_looking(&looking.transport, &looking.board, &found, &asked, &token).await;
+    });
+
+    let mut session = Session { context, tasks, followers: BTreeMap::new(), missing: Missing::default() };
+    loop {
+        let next = session.round(&rules, &seen, &there, &again, &ends).await;
+        tokio::select! {
+            biased;
+            () = ends.cancelled() => break,
+            changed = rules.changed() => if changed.is_err() { break },
+            changed = seen.changed() => if changed.is_err() { break },
+            changed = there.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+                // It may have come back as another version.
+                if *there.borrow() {
+                    again.notify_one();
+                }
+            }
+            () = until(next) => {}
+        }
+    }
+    session.stop_all(Running::Stopped, State::new(SyncState::Stop, "", "")).await;
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Session {
+    context: follow::Context,
+    tasks: Tasks,
+    followers: BTreeMap<Resource, Following>,
+    missing: Missing,
+}
+
+/// A follower at work.
+struct Following {
+    target: Target,
+    ends: Tasks,
+    task: JoinHandle<()>,
+}
+
+impl Session {
+    /// Makes what runs what should run. The answer is when to look again.
+    async fn round(
+        &mut self,
+        rules: &watch::Receiver<Arc<Rules>>,
+        seen: &watch::Receiver<Option<Found>>,
+        there: &watch::Receiver<bool>,
+        again: &Notify,
+        ends: &CancellationToken,
+    ) -> Option<Instant> {
+        let Some(found) = seen.borrow().clone() else { return None };
+        let targets = rules.borrow().select(&found.discovered.resources);
+        if !*there.borrow() {
+            let paused = State::new(
+                SyncState::Stop,
+                sync_reasons::PAUSE,
+                "the cluster does not answer; what is stored stays",
+            );
+            self.stop_all(Running::Running, paused).await;
+            return None;
+        }
+        self.context.board.tell(|report| report.running = Running::Running);
+        let later = self.prune(&targets, &found, again, ends).await;
+        for (resource, target) in targets {
+            if self.followers.get(&resource).is_some_and(|running| running.target == target) {
+                continue;
+            }
+            self.stop(&resource).await;
+            self.start(target);
+        }
+        later
+    }
+
+    fn start(&mut self, target: Target) {
+        let resource = target.resource.clone();
+        let report = ResourceReport {
+            kind: target.kind.clone(),
+            namespaced: target.namespaced,
+            state: State::default(),
+            initial: true,
+        };
+        self.context.board.tell(|all| {
+            all.resources.insert(resource.clone(), report);
+        });
+        let ends = self.tasks.child();
+        let following = follow::follow(self.context.clone(), target.clone());
+        let task = ends.spawn(format!("follow {resource}"), following);
+        self.followers.insert(resource, Following { target, ends, task });
+    }
+
+    async fn stop(&mut self, resource: &Resource) {
+        if let Some(running) = self.followers.remove(resource) {
+            running.ends.cancel();
+            // A follower that has panicked has ended too.
+            let _ = running.task.await;
+        }
+    }
+
+    async fn stop_all(&mut self, running: Running, state: State) {
+        for follower in self.followers.values() {
+            follower.ends.cancel();
+        }
+        while let Some((_, follower)) = self.followers.pop_first() {
+            let _ = follower.task.await;
+        }
+        self.context.board.tell(|report| {
+            report.running = running;
+            for resource in report.resources.values_mut() {
+                resource.state = state.clone();
+            }
+        });
+    }
+
+    /// Removes from the store what no rule selects any more. What the cluster merely does not show stays until it has
+    /// not shown it for a while.
+    async fn prune(
+        &mut self,
+        targets: &BTreeMap<Resource, Target>,
+        found: &Found,
+        again: &Notify,
+        ends: &CancellationToken,
+    ) -> Option<Instant> {
+        let stored = match self.context.store.checkpoints(&self.context.cluster).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::debug!(cluster = %self.context.cluster, %error, "the store does not say what it has");
+                return Some(Instant::now() + LATER);
+            }
+        };
+        let mut known: Vec<Resource> = stored.into_iter().map(|stored| stored.resource).collect();
+        known.extend(self.followers.keys().cloned());
+        known.sort();
+        known.dedup();
+        let mut later = None;
+        for resource in known {
+            if ends.is_cancelled() {
+                return None;
+            }
+            if targets.contains_key(&resource) {
+                self.missing.is_back(&resource);
+                continue;
+            }
+            match self.missing.judge(&resource, &found.discovered, found.at) {
+                Verdict::Keep => {}
+                Verdict::LookAgain(at) => {
+                    if Instant::now() >= at {
+                        again.notify_one();
+                    }
+                    later = Some(later.unwrap_or(at).min(at).max(Instant::now() + LATER));
+                }
+                Verdict::Remove => {
+                    if !self.remove(&resource).await {
+                        later = Some(Instant::now() + LATER);
+                    }
+                }
+            }
+        }
+        later
+    }
+
+    async fn remove(&mut self, resource: &Resource) -> bool {
+        self.stop(resource).await;
+        let removed = self.context.store.remove_resource(&self.context.cluster, resource).await;
+        if let Err(error) = &removed {
+            let state = State::new(SyncState::Stop, sync_reasons::CLEAN_FAILED, error.to_string());
+            self.context.board.tell_of(resource, |report| report.state = state);
+            return false;
+        }
+        self.missing.is_back(resource);
+        self.context.board.tell(|report| {
+            report.resources.remove(resource);
+        });
+        true
+    }
+}

@@ -14,7 +14,7 @@ use meta::{FieldPath, FieldRequirement, FieldSelector, LabelRequirement, LabelSe
 use serde_json::json;
 use store::{
     Ancestor, Batch, Change, Content, ObjectName, OrderBy, OrderField, OwnedBy, Query, SqliteOptions,
-    SqliteStore, Start, Store, sample,
+    SqliteStore, Start, Store, Visible, sample,
 };
 
 const PODS_PER_CLUSTER: usize = 20_000;
@@ -66,7 +66,7 @@ async fn fill(store: &SqliteStore, objects: usize, path: &Path) -> anyhow::Resul
     let rate = written as f64 / writing.as_secs_f64().max(1e-9);
     println!(
         "{}",
-        json!({"shape": "insert", "objects": written, "per_second": rate.round(), "seconds_with_generator": began.elapsed().as_secs(), "file_mb": size >> 20})
+        json!({"shape": "insert", "objects": written, "per_second": rate.round(), "seconds_with_generator": began.elapsed().as_secs(), "file_mb": size >> 20, "highest_kb": memory("VmHWM:")})
     );
     Ok(())
 }
@@ -115,7 +115,24 @@ async fn shapes(store: &SqliteStore, rounds: usize) -> anyhow::Result<()> {
     let owner = one.owner.as_ref().map(|owner| owner.uid.clone()).unwrap_or_default();
     let some_clusters = || Some((0..1).map(sample::cluster).collect());
     let hits = NonZeroU64::new(500);
+    // Ten namespaces in each of 50 clusters.
+    let limited = (0..50).map(|number| {
+        (sample::cluster(number), Visible::Namespaces((7..17).map(sample::namespace).collect()))
+    });
+    let limited = Some(limited.collect());
     let mut shapes = vec![
+        (
+            "label in all clusters, as a limited user",
+            Query { labels: label("pod-template-hash", &hash), allowed: limited.clone(), ..all() },
+        ),
+        (
+            "name in all clusters, as a limited user",
+            Query { names: [one.name.clone()].into(), allowed: limited.clone(), ..all() },
+        ),
+        (
+            "fuzzy name, unusual, as a limited user",
+            Query { fuzzy_names: vec![one.name[8..20].to_owned()], allowed: limited.clone(), ..all() },
+        ),
         ("label in all clusters", Query { labels: label("pod-template-hash", &hash), ..all() }),
         (
             "label in one cluster",
@@ -167,7 +184,11 @@ async fn shapes(store: &SqliteStore, rounds: usize) -> anyhow::Result<()> {
             let direction = if descending { "descending" } else { "ascending" };
             let label: &'static str =
                 Box::leak(format!("page of 500 by {name}, {direction}").into_boxed_str());
-            shapes.push((label, Query { order: vec![OrderBy { field, descending }], limit: hits, ..all() }));
+            let page = Query { order: vec![OrderBy { field, descending }], limit: hits, ..all() };
+            let label_limited: &'static str =
+                Box::leak(format!("{label}, as a limited user").into_boxed_str());
+            shapes.push((label_limited, Query { allowed: limited.clone(), ..page.clone() }));
+            shapes.push((label, page));
         }
     }
     let middle = |field| Query {
@@ -178,6 +199,8 @@ async fn shapes(store: &SqliteStore, rounds: usize) -> anyhow::Result<()> {
     };
     shapes.push(("page 1000 by name, decimal offset", middle(OrderField::Name)));
     shapes.push(("page 1000 by cluster, decimal offset", middle(OrderField::Cluster)));
+    shapes.push(("page 1000 by created, decimal offset", middle(OrderField::CreatedAt)));
+    shapes.push(("page 1000 by resource version, decimal offset", middle(OrderField::ResourceVersion)));
 
     for (name, query) in &shapes {
         report(store, name, query, rounds).await?;
@@ -201,7 +224,7 @@ async fn shapes(store: &SqliteStore, rounds: usize) -> anyhow::Result<()> {
     };
     report(store, "page of 500 by name, keys only", &keys, rounds).await?;
 
-    for (name, query) in &shapes[..10] {
+    for (name, query) in &shapes[..13] {
         if query.limit.is_none() {
             count(store, name, query, rounds).await?;
         }
@@ -215,7 +238,17 @@ async fn shapes(store: &SqliteStore, rounds: usize) -> anyhow::Result<()> {
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
     print("get", times, 1);
+    println!(
+        "{}",
+        json!({"shape": "memory", "resident_kb": memory("VmRSS:"), "highest_kb": memory("VmHWM:")})
+    );
     Ok(())
+}
+
+/// A line of what Linux knows of this process.
+fn memory(line: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|text| text.strip_prefix(line))?.split_whitespace().next()?.parse().ok()
 }
 
 /// Milliseconds and rows of one answer.

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use futures_util::FutureExt as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::{Error, SqliteOptions, SqliteStore, Store};
+use crate::{Answer, Error, SqliteOptions, SqliteStore, Store};
 
 /// The storage configuration. What no back end looks at (`log`, `metrics`, `network`, driver options) is accepted and
 /// ignored.
@@ -18,7 +19,7 @@ use crate::{Error, SqliteOptions, SqliteStore, Store};
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Config {
-    /// `sqlite`, `sqlite3`, `postgres` or `mysql`; required.
+    /// `sqlite`, `sqlite3`, or what else is among the [`Backends`]; required.
     #[serde(rename = "type")]
     pub kind: String,
     /// A connection in the driver's own words. If it is given, `host` to `database` do not count. For SQLite the path
@@ -110,7 +111,7 @@ impl Config {
             ("DB_DATABASE", &mut config.database),
         ];
         for (name, field) in fields {
-            *field = from(name).or(field.take()).filter(|value| !value.is_empty());
+            *field = from(name).or_else(|| field.take()).filter(|value| !value.is_empty());
         }
         if config.conn_pool.max_idle_conns > config.conn_pool.max_open_conns {
             return Err(Error::config("connPool.maxIdleConns", "is above maxOpenConns"));
@@ -131,18 +132,52 @@ impl Config {
     }
 }
 
-/// Opens the store that `config` describes, with what it takes to be opened again after any end.
+/// Opens a store by its configuration.
+pub type Opener = for<'a> fn(&'a Config) -> Answer<'a, Arc<dyn Store>>;
+
+/// The back ends of a program by the `type` that names them in the configuration.
 ///
-/// # Errors
-/// [`Error::Config`], [`Error::Unsupported`], and those of the back end.
-pub async fn open(config: &Config) -> Result<Arc<dyn Store>, Error> {
-    match config.kind.as_str() {
-        "sqlite" | "sqlite3" => {
-            Ok(Arc::new(SqliteStore::open(SqliteOptions::new(config.sqlite_path()?)).await?))
+/// ```
+/// # fn open_mine(_: &store::Config) -> store::Answer<'_, std::sync::Arc<dyn store::Store>> { unimplemented!() }
+/// let mut backends = store::Backends::default();
+/// backends.register("mine", open_mine);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Backends(BTreeMap<&'static str, Opener>);
+
+impl Default for Backends {
+    /// Those of this crate.
+    fn default() -> Self {
+        let open_sqlite: Opener = |config| {
+            async move {
+                let options = SqliteOptions::new(config.sqlite_path()?);
+                Ok(Arc::new(SqliteStore::open(options).await?) as Arc<dyn Store>)
+            }
+            .boxed()
+        };
+        Self([("sqlite", open_sqlite), ("sqlite3", open_sqlite)].into())
+    }
+}
+
+impl Backends {
+    /// Adds a back end, or replaces one.
+    pub fn register(&mut self, kind: &'static str, open: Opener) {
+        self.0.insert(kind, open);
+    }
+
+    /// Opens the store that `config` describes.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Unsupported`], and those of the back end.
+    pub async fn open(&self, config: &Config) -> Result<Arc<dyn Store>, Error> {
+        if config.kind.is_empty() {
+            return Err(Error::config("type", "is required"));
         }
-        "postgres" | "mysql" => Err(Error::Unsupported(config.kind.clone())),
-        "" => Err(Error::config("type", "is required")),
-        _ => Err(Error::config("type", "must be sqlite, sqlite3, postgres or mysql")),
+        let Some(open) = self.0.get(config.kind.as_str()) else {
+            let known = self.0.keys().copied().collect::<Vec<_>>().join(", ");
+            return Err(Error::Unsupported { kind: config.kind.clone(), known });
+        };
+        open(config).await
     }
 }
 
@@ -217,12 +252,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_this_build_has_not_got_is_said() {
-        let open = async |kind: &str| open(&parsed(&format!("type: '{kind}'"))).await.map(drop).unwrap_err();
-        assert!(matches!(open("postgres").await, Error::Unsupported(kind) if kind == "postgres"));
-        assert!(matches!(open("mysql").await, Error::Unsupported(_)));
-        for kind in ["", "oracle"] {
-            assert!(matches!(open(kind).await, Error::Config { key: "type", .. }));
+        let backends = Backends::default();
+        let open = async |kind: &str| {
+            backends.open(&parsed(&format!("type: '{kind}'"))).await.map(drop).unwrap_err()
+        };
+        for kind in ["postgres", "mysql", "oracle"] {
+            let error = open(kind).await;
+            assert!(matches!(&error, Error::Unsupported { kind: named, .. } if named == kind), "{error}");
+            assert!(error.to_string().contains("sqlite"));
         }
+        assert!(matches!(open("").await, Error::Config { key: "type", .. }));
         let error = Config::parse("connPool: {maxIdleConns: 50}", |_| None).unwrap_err();
         assert!(matches!(error, Error::Config { key: "connPool.maxIdleConns", .. }));
     }
@@ -233,6 +272,6 @@ mod tests {
         let path = directory.path().join("store.db");
         let config =
             Config { kind: "sqlite".into(), dsn: path.to_str().map(Into::into), ..Config::default() };
-        assert!(open(&config).await.unwrap().clusters().await.unwrap().is_empty());
+        assert!(Backends::default().open(&config).await.unwrap().clusters().await.unwrap().is_empty());
     }
 }

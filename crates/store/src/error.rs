@@ -36,8 +36,13 @@ pub enum Error {
         reason: String,
     },
     /// This build has no back end of the configured type.
-    #[error("this build has no storage of type {0}, only sqlite")]
-    Unsupported(String),
+    #[error("this program has no storage of type {kind}, only {known}")]
+    Unsupported {
+        /// The configured type.
+        kind: String,
+        /// Those there are.
+        known: String,
+    },
     /// Another process holds the store.
     #[error("another process holds the store {0}")]
     Held(String),

@@ -4,9 +4,10 @@
 //!  sync ──► Store::apply (changes + checkpoint, one transaction) ──► back end ◄── Store::select, count, get ◄── search
 //! ```
 //!
-//! * [`Store`]: what a back end can do. The one here is [`SqliteStore`]; others live in crates of their own, implement
-//!   the trait and pass [`conformance`] (feature `conformance`).
-//! * [`Config`] and [`open`]: from the storage configuration to a store.
+//! * [`Store`]: what a back end can do. The one here is [`SqliteStore`]; others can live in crates of their own,
+//!   implement the trait, pass the suite `store::conformance` (feature `conformance`) and are registered with
+//!   [`Backends`]. `crates/store/examples-external` is one, made to be read.
+//! * [`Config`] and [`Backends`]: from the storage configuration to a store.
 //! * [`Query`]: a question as a value, with every condition of the search language (contract section 5).
 //! * [`Rows`]: an answer as a stream of bounded pieces; [`Token`]: where its next page begins.
 //! * [`field`]: values of an object by path, from its bytes.
@@ -29,7 +30,7 @@ mod sqlite;
 mod store;
 mod token;
 
-pub use config::{Config, ConnPool, open};
+pub use config::{Backends, Config, ConnPool, Opener};
 pub use error::Error;
 pub use ids::{ClusterName, Resource, ResourcePattern};
 pub use query::{Ancestor, Content, OrderBy, OrderField, OwnedBy, Query, Start, Visible};

@@ -11,13 +11,13 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 /// A store of objects of many clusters. `store::conformance` says in tests what is said here in words.
 ///
 /// **Durability.** An operation that has succeeded survives the end of the process; one that has failed with
-/// [`Error::Retry`] has not happened at all. A power failure may undo the latest operations, but only whole and from
-/// the end: rows and the checkpoint that speaks of them never part.
+/// [`Error::Retry`] has not happened at all, except for a sweep, which goes in steps. A power failure may undo the
+/// latest operations, but only whole and from the end: rows and the checkpoint that speaks of them never part.
 ///
 /// **Sequence numbers.** Every change of one object (made, changed, deleted) has a number, greater than all numbers
 /// that any reader has seen before. A back end with one writer gets that for nothing; one with several must hand a
-/// reader only the state below the lowest number that is not yet committed. An upsert with the resourceVersion that
-/// is stored already is no change.
+/// reader only the state below the lowest number that is not yet committed. An upsert with the uid and the
+/// resourceVersion that are stored already is no change. Forgetting a resource of a cluster is one change.
 ///
 /// **Deletes** take a number too, so that a back end can keep a trace of them and serve "what changed since" later
 /// without another meaning of the numbers.

@@ -11,8 +11,8 @@ struct Directory {
 }
 
 impl Directory {
-    fn new(most_looked_up: Option<u64>) -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), most_looked_up }
+    fn new(directory: tempfile::TempDir, most_looked_up: Option<u64>) -> Self {
+        Self { directory, most_looked_up }
     }
 }
 
@@ -26,10 +26,10 @@ impl Place for Directory {
 
 #[tokio::test]
 async fn sqlite_conforms() {
-    store::conformance::check(|| Directory::new(None)).await;
+    store::conformance::check(|| Directory::new(tempfile::tempdir().unwrap(), None)).await;
 }
 
 #[tokio::test]
 async fn sqlite_conforms_when_it_goes_through_everything_in_order() {
-    store::conformance::check(|| Directory::new(Some(0))).await;
+    store::conformance::check(|| Directory::new(tempfile::tempdir().unwrap(), Some(0))).await;
 }

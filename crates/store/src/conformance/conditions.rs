@@ -233,7 +233,8 @@ async fn labels_follow_kubernetes_rules_of_absent_keys(place: Arc<dyn Place>) {
     )
     .await;
     let (within, without) = (|of: &[&str]| Operator::In(set(of)), |of: &[&str]| Operator::NotIn(set(of)));
-    let expected: [(&[(&str, Operator)], &[&str]); 11] = [
+    type Expected<'a> = (&'a [(&'a str, Operator)], &'a [&'a str]);
+    let expected: [Expected<'_>; 11] = [
         (&[("app", within(&["x"]))], &["a"]),
         (&[("app", within(&["x", "y", "z"]))], &["a", "b"]),
         (&[("app", within(&[""]))], &["c"]),

@@ -1,6 +1,6 @@
 //! What every back end must do, as cases that run against any [`Store`].
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test]
 //! async fn it_conforms() {
 //!     store::conformance::check(|| MyPlace::new()).await;

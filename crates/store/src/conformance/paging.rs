@@ -7,7 +7,7 @@ use super::{
     data::{Draft, batch, cluster, draft, put, things},
     name_of, names, open,
 };
-use crate::{Change, Error, ObjectName, OrderBy, OrderField, Query, Start, Token, Visible};
+use crate::{Change, Content, Error, ObjectName, OrderBy, OrderField, Query, Start, Token, Visible};
 
 cases![
     equals_come_by_cluster_namespace_and_name,
@@ -17,6 +17,7 @@ cases![
     a_token_is_refused_with_another_query,
     rights_are_no_part_of_a_token,
     an_offset_passes_over_so_many,
+    a_great_offset_passes_over_so_many,
     count_knows_no_pages,
     long_answers_are_whole,
 ];
@@ -126,6 +127,46 @@ async fn an_offset_passes_over_so_many(place: Arc<dyn Place>) {
             let expected: Vec<_> = whole.iter().skip(offset as usize).take(7).cloned().collect();
             assert_eq!(rows, expected, "{field:?} {offset}");
             assert_eq!(token.is_some(), offset + 7 < 900);
+        }
+    }
+}
+
+async fn a_great_offset_passes_over_so_many(place: Arc<dyn Place>) {
+    let store = open(&place).await;
+    // Clusters of very unlike sizes and names.
+    for (cluster, count, prefix) in [("a", 2500, "n"), ("b", 1000, "n"), ("c", 700, "z"), ("d", 3, "m")] {
+        let draft = |at: u64| {
+            let namespace = ["x", "y", ""][at as usize % 3];
+            draft(namespace, &format!("{prefix}{:04}", at * 7 % 2503))
+                .created((at % 50) as i64)
+                .version(&at.to_string())
+        };
+        put(&store, cluster, &(0..count).map(draft).collect::<Vec<_>>()).await;
+    }
+    let fields = [
+        OrderField::Cluster,
+        OrderField::Namespace,
+        OrderField::Name,
+        OrderField::CreatedAt,
+        OrderField::ResourceVersion,
+        OrderField::Sequence,
+    ];
+    let allowed = Some(["a", "b", "c"].map(|name| (cluster(name), Visible::All)).into());
+    for (at, field) in fields.into_iter().enumerate() {
+        let mixed = OrderBy { field: fields[(at + 2) % 6], descending: at % 2 == 0 };
+        for order in [vec![OrderBy::ascending(field)], vec![OrderBy::descending(field), mixed]] {
+            let query = match at % 3 {
+                0 => page(7, &order),
+                1 => Query { namespaces: ["x".to_owned(), String::new()].into(), ..page(7, &order) },
+                _ => Query { since: Some(5), allowed: allowed.clone(), ..page(7, &order) },
+            };
+            let query = Query { content: Content::Keys, ..query };
+            let (whole, _) = all(&store, &Query { limit: None, ..query.clone() }).await;
+            for offset in [1000, 1500, 2489, 4000, 4190, 4203, 9000] {
+                let (rows, _) = all(&store, &Query { start: Start::Offset(offset), ..query.clone() }).await;
+                let expected: Vec<_> = whole.iter().skip(offset as usize).take(7).cloned().collect();
+                assert_eq!(rows, expected, "{order:?} {offset}");
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ fn object(random: &mut Random, version: usize) -> Draft {
     let mut draft = draft(namespace, &name).version(&version).created(random.below(6) as i64);
     for key in ["app", "tier"] {
         if random.below(3) > 0 {
-            draft = draft.label(key, *random.of(&VALUES));
+            draft = draft.label(key, random.of::<&str>(&VALUES));
         }
     }
     if random.below(2) == 0 {
@@ -170,7 +170,7 @@ fn query(random: &mut Random) -> Query {
         ];
     }
     if one_in(random, 3) {
-        query.clusters = Some((0..=random.below(2)).map(|_| cluster(*random.of(&CLUSTERS))).collect());
+        query.clusters = Some((0..=random.below(2)).map(|_| cluster(random.of::<&str>(&CLUSTERS))).collect());
     }
     if one_in(random, 4) {
         let visible = |random: &mut Random| match random.below(2) {
@@ -179,7 +179,8 @@ fn query(random: &mut Random) -> Query {
                 (0..=random.below(2)).map(|_| (*random.of(&NAMESPACES)).to_owned()).collect(),
             ),
         };
-        query.allowed = Some((0..3).map(|_| (cluster(*random.of(&CLUSTERS)), visible(random))).collect());
+        query.allowed =
+            Some((0..3).map(|_| (cluster(random.of::<&str>(&CLUSTERS)), visible(random))).collect());
     }
     if one_in(random, 4) {
         query.namespaces = (0..=random.below(2)).map(|_| (*random.of(&NAMESPACES)).to_owned()).collect();
@@ -199,7 +200,7 @@ fn query(random: &mut Random) -> Query {
         query.before = Some(query.since.unwrap_or_default() + random.below(4) as i64);
     }
     if one_in(random, 8) {
-        query.clusters = Some([cluster(*random.of(&CLUSTERS))].into());
+        query.clusters = Some([cluster(random.of::<&str>(&CLUSTERS))].into());
         let ancestor = match random.below(2) {
             0 => Ancestor::Uid(format!("uid-{}-{}", random.of(&NAMESPACES), name(random))),
             _ => Ancestor::Named {

@@ -40,7 +40,7 @@ async fn an_object_is_read_as_it_was_written(place: Arc<dyn Place>) {
     let store = open(&place).await;
     let draft =
         draft("default", "a").version("007").created(-5).with(serde_json::json!({"spec": {"ä": "\u{0}"}}));
-    put(&store, "c", &[draft.clone()]).await;
+    put(&store, "c", std::slice::from_ref(&draft)).await;
     let row = store.get(&cluster("c"), &things(), &name("a")).await.unwrap().unwrap();
     assert_eq!(&row.json[..], &draft.object().json[..]);
     assert_eq!(row.uid, draft.key.uid);

@@ -42,6 +42,8 @@ pub(super) struct Memory {
     pub(super) sequence: i64,
     /// The numbers of label keys.
     keys: HashMap<String, i64>,
+    /// The last object made, if it was in this scope.
+    last_made: Option<(i64, i64)>,
 }
 
 /// Label keys remembered; with more of them the memory begins anew.
@@ -50,12 +52,13 @@ const MOST_KEYS: usize = 10_000;
 impl Memory {
     pub(super) fn load(connection: &Connection) -> Result<Self, Error> {
         let sequence = connection.query_row("SELECT sequence FROM counter", [], |row| row.get(0)).sorted()?;
-        Ok(Self { sequence, keys: HashMap::new() })
+        Ok(Self { sequence, keys: HashMap::new(), last_made: None })
     }
 
     /// After a transaction that failed: what it made up is not there.
     pub(super) fn forget(&mut self, connection: &Connection) {
         self.keys.clear();
+        self.last_made = None;
         // If not even this can be read, some numbers are left out, and none is given twice.
         if let Ok(memory) = Self::load(connection) {
             *self = memory;
@@ -69,6 +72,25 @@ impl Memory {
             .execute([self.sequence])
             .sorted()?;
         Ok(())
+    }
+
+    /// The number of a new object of `scope`.
+    fn next_object(&mut self, connection: &Connection, scope: i64) -> Result<i64, Error> {
+        let ids = ids(scope);
+        let last = match self.last_made {
+            Some((of, object)) if of == scope => object,
+            _ => connection
+                .prepare_cached("SELECT max(id) FROM object WHERE id BETWEEN ? AND ?")
+                .sorted()?
+                .query_row([ids.start(), ids.end()], |row| row.get::<_, Option<i64>>(0))
+                .sorted()?
+                .unwrap_or_else(|| *ids.start()),
+        };
+        if last >= *ids.end() {
+            return Err(Error::Failed("a resource of a cluster has had too many objects".into()));
+        }
+        self.last_made = Some((scope, last + 1));
+        Ok(last + 1)
     }
 
     fn label_key(&mut self, connection: &Connection, label: &str) -> Result<i64, Error> {
@@ -187,16 +209,15 @@ pub(super) fn upsert(
     let size = upsert.object.json.len();
 
     let Some((id, _, _, _, old_encoded)) = known else {
-        let ids = ids(scope.id);
+        let id = memory.next_object(connection, scope.id)?;
         let sql = "INSERT INTO object \
                    (id, scope, namespace, name, uid, owner, created, version, sequence, generation, terms) \
-                   SELECT coalesce(max(id), ?2 << 32) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 \
-                   FROM object WHERE id BETWEEN ?1 AND ?12";
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         connection
             .prepare_cached(sql)
             .sorted()?
             .execute(params![
-                ids.start(),
+                id,
                 scope.id,
                 key.namespace,
                 key.name,
@@ -206,11 +227,9 @@ pub(super) fn upsert(
                 version,
                 memory.sequence,
                 scope.generation,
-                encoded,
-                ids.end()
+                encoded
             ])
             .sorted()?;
-        let id = connection.last_insert_rowid();
         connection
             .prepare_cached("INSERT INTO body (id, size, json) VALUES (?, ?, ?)")
             .sorted()?

@@ -13,8 +13,9 @@
 //!
 //! * cluster, resource: the scope, with which every index begins
 //! * namespace, name, creation time, resourceVersion, sequence, owner: an index each
-//! * labels: one row per label in `term`; also encoded in the object's row, for objects at hand
+//! * labels: one row per label in `term`, by namespace; also encoded in the object's row, for objects at hand
 //! * fields: as labels, once a query has used the path (`paths.rs`); until then from the body of each candidate
+//! * offsets: leaps in the index (`leap.rs`)
 //! * fuzzy names: a trigram index for texts of three characters and more; shorter ones look at every name
 
 mod body;
@@ -22,9 +23,11 @@ mod change;
 mod driver;
 mod error;
 mod lane;
+mod leap;
 mod owners;
 mod paths;
 mod plan;
+mod range;
 mod readers;
 mod schema;
 mod select;
@@ -66,6 +69,8 @@ pub struct SqliteOptions {
     pub writer_cache_kib: i64,
     /// Page cache of each reader, in KiB.
     pub reader_cache_kib: i64,
+    /// The most pages of 8 KiB that the file may have; `None` leaves that to the disk.
+    pub max_pages: Option<u32>,
 }
 
 impl SqliteOptions {
@@ -77,6 +82,7 @@ impl SqliteOptions {
             most_looked_up: 20_000,
             writer_cache_kib: 32 << 10,
             reader_cache_kib: 16 << 10,
+            max_pages: None,
         }
     }
 }

@@ -12,8 +12,10 @@ use super::{
     body::{self, Bodies},
     driver::Driver,
     error::Sorted as _,
-    lane::{Frontier, Lane},
+    lane::Lane,
+    leap,
     plan::{Key, Plan, Reader},
+    range::Frontier,
 };
 use crate::{Content, Error, OrderField, Position, Query, Row, Token};
 
@@ -24,6 +26,10 @@ const PIECE_BYTES: usize = 2 << 20;
 /// ended does not outweigh the way forward.
 const PIECE_TIME: Duration = Duration::from_millis(100);
 const LONGEST_PIECE_TIME: Duration = Duration::from_secs(5);
+
+/// From how many objects on what is to be passed over is not looked at one by one, and in how many leaps.
+const FAR: u64 = 1000;
+const MOST_LEAPS: usize = 12;
 
 /// The end of a piece's time.
 pub(super) struct Deadline(Instant);
@@ -167,6 +173,7 @@ impl Piece<'_> {
             if self.pass_whole(plan, &group) {
                 continue;
             }
+            self.leap(connection, plan, &group)?;
             let ahead =
                 (self.selection.left.saturating_add(self.selection.skip)).min(PIECE_ROWS) as usize + 1;
             let chunk = if group.len() == 1 { ahead } else { ahead * 2 / group.len() };
@@ -204,6 +211,27 @@ impl Piece<'_> {
         selection.skip -= scope.objects;
         selection.frontiers.insert(scope.id, Frontier::Done);
         true
+    }
+
+    /// Passes over most of what is to be passed over, if that is much.
+    fn leap(&mut self, connection: &Connection, plan: &Plan<'_>, group: &[usize]) -> Result<(), Error> {
+        if self.selection.skip < FAR || plan.looks_closer() {
+            return Ok(());
+        }
+        let mut lanes: Vec<(usize, Frontier)> =
+            group.iter().map(|scope| (*scope, self.frontier(plan, *scope))).collect();
+        // Where the scopes are too unlike each other, leaps are short: then the rest is gone through.
+        for _ in 0..MOST_LEAPS {
+            let passed = leap::leap(connection, plan, &mut lanes, self.selection.skip)?;
+            self.selection.skip -= passed;
+            if passed == 0 {
+                break;
+            }
+        }
+        for (scope, frontier) in lanes {
+            self.selection.frontiers.insert(plan.scopes[scope].id, frontier);
+        }
+        Ok(())
     }
 
     /// Takes the first of all lanes, again and again.

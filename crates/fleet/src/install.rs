@@ -140,8 +140,13 @@ impl Fleet {
         let parent = self.parent()?;
         let step = self.progress().begin("parent: deploy/hub applied");
         parent.apply(&self.manifests("deploy/crds")?).await?;
-        for crd in ["clusterregistrationrequests", "managedclusters"] {
-            let name = format!("crd/{crd}.clusters.clusternet.io");
+        for crd in [
+            "clusterregistrationrequests.clusters.clusternet.io",
+            "managedclusters.clusters.clusternet.io",
+            "pediaclusters.cluster.clusterpedia.io",
+            "clustersyncresources.cluster.clusterpedia.io",
+        ] {
+            let name = format!("crd/{crd}");
             parent.kubectl_ok(&["wait", &name, "--for=condition=Established", "--timeout=60s"]).await?;
         }
         parent.apply(&self.manifests("deploy/hub")?).await?;
@@ -218,6 +223,8 @@ impl Fleet {
             format!("--secure-port={port}"),
             String::from("--service-name=clusternet-hub"),
             format!("--namespace={SYSTEM}"),
+            // Each hub has a store of its own.
+            format!("--data-dir={}", self.directory().join("data").join(name).display()),
         ];
         args.extend(extra.iter().cloned());
         Ok(self.spec(name, &self.bin().join("clusterway-hub"), args))

@@ -70,6 +70,24 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 2000, value_name = "N")]
     pub(crate) max_in_flight_per_child: usize,
 
+    /// A directory of this process alone, for the store of the search: a SQLite file, search.db. Without it, and
+    /// without --storage-config, nothing is synchronised and nothing can be searched.
+    #[arg(long, env = "CLUSTERWAY_DATA_DIR", value_name = "DIRECTORY")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Where the store of the search is, as a file: `type: sqlite` and `dsn: FILE`. It wins over --data-dir.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) storage_config: Option<PathBuf>,
+
+    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    pub(crate) sharding_name: String,
+
+    /// Do not verify the API server of a PediaCluster that has no caData. Whoever stands between reads its objects and
+    /// its credentials. Without this flag the system's trusted roots are used.
+    #[arg(long)]
+    pub(crate) insecure_pediaclusters: bool,
+
     #[command(flatten)]
     pub(crate) log: LogFlags,
 }

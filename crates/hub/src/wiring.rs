@@ -13,7 +13,7 @@ use runtime::{Tasks, events::Events, lease, metrics::Metrics};
 use tracing::info;
 use tunnel::hub::Registry;
 
-use crate::args::Args;
+use crate::{args::Args, storage};
 
 /// The Secret that holds the authority of the hub's own certificate.
 const SERVING_SECRET: &str = "clusternet-hub-serving-ca";
@@ -55,7 +55,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         names: serving_names(&args),
         api_services: vec![API_SERVICE.to_owned()],
     };
-    let certificate = serving::start(client.clone(), serving, leadership, tasks)
+    let certificate = serving::start(client.clone(), serving, leadership.clone(), tasks)
         .await
         .context("the hub's own certificate")?;
 
@@ -63,6 +63,22 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
     let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
+    if let Some(store) = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref()).await? {
+        let gate = |name, default| args.feature_gates.enabled(name, default);
+        let options = sync::Options {
+            namespace: args.namespace.clone(),
+            reserved_secrets: vec![SERVING_SECRET.to_owned()],
+            gates: sync::Gates {
+                all_resources: gate("AllowSyncAllResources", false),
+                all_custom_resources: gate("AllowSyncAllCustomResources", false),
+            },
+            credentials_from_secrets: gate("ClusterAuthenticationFromSecret", true),
+            insecure_without_ca: args.insecure_pediaclusters,
+            sharding_name: args.sharding_name.clone(),
+            ..sync::Options::default()
+        };
+        sync::start(tasks, client.clone(), leadership, store, reach.clone(), options, &metrics);
+    }
     let options = proxy::Options {
         visit_deadline: args.visit_deadline,
         enabled: args.feature_gates.enabled("SocketConnection", true),

@@ -172,12 +172,12 @@ mod tests {
         *access
     }
 
-    fn data(text: &str) -> Option<ByteString> {
-        Some(ByteString(text.as_bytes().to_vec()))
+    fn data(text: &str) -> ByteString {
+        ByteString(text.as_bytes().to_vec())
     }
 
-    fn key(name: &str) -> Option<SecretKey> {
-        Some(SecretKey { name: name.into(), key: "value".into() })
+    fn key(name: &str) -> SecretKey {
+        SecretKey { name: name.into(), key: "value".into() }
     }
 
     fn at(server: &str) -> PediaClusterSpec {
@@ -196,8 +196,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_kubeconfig_wins_over_everything_beside_it() {
-        let spec =
-            PediaClusterSpec { kubeconfig: data(KUBECONFIG), token_data: data("x"), ..at("https://b") };
+        let spec = PediaClusterSpec {
+            kubeconfig: Some(data(KUBECONFIG)),
+            token_data: Some(data("x")),
+            ..at("https://b")
+        };
         let access = direct(resolved(&spec, &FakeParent::default()).await);
         assert_eq!(access.server(), "https://from-kubeconfig");
     }
@@ -207,13 +210,13 @@ mod tests {
         let parent = FakeParent::default();
         let nobody = resolved(&at("https://a"), &parent).await;
         assert_eq!(nobody, Err(ConfigError::NoCredentials("https://a".into())));
-        let nowhere = PediaClusterSpec { token_data: data("t"), ..PediaClusterSpec::default() };
+        let nowhere = PediaClusterSpec { token_data: Some(data("t")), ..PediaClusterSpec::default() };
         assert_eq!(resolved(&nowhere, &parent).await, Err(ConfigError::NoServer));
     }
 
     #[tokio::test]
     async fn a_server_without_ca_is_verified_unless_the_hub_was_told_otherwise() {
-        let spec = PediaClusterSpec { token_data: data("t\n"), ..at("https://a") };
+        let spec = PediaClusterSpec { token_data: Some(data("t\n")), ..at("https://a") };
         let parent = FakeParent::default();
         let access = direct(resolved(&spec, &parent).await);
         assert_eq!(access.trust, Trust::System);
@@ -228,7 +231,8 @@ mod tests {
         parent.set(CaKind::Secret, "token", "value", "t");
         parent.set(CaKind::ConfigMap, "ca", "ca.crt", "PEM");
         let ca = CaKey { kind: Some(CaKind::ConfigMap), name: "ca".into(), key: "ca.crt".into() };
-        let from = AuthenticationFrom { token: key("token"), ca: Some(ca), ..AuthenticationFrom::default() };
+        let from =
+            AuthenticationFrom { token: Some(key("token")), ca: Some(ca), ..AuthenticationFrom::default() };
         let spec = PediaClusterSpec { authentication_from: Some(from), ..at("https://a") };
         let access = direct(resolved(&spec, &parent).await);
         assert_eq!(access.trust, Trust::Roots(b"PEM".to_vec()));
@@ -239,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_secret_that_is_missing_is_named() {
-        let from = AuthenticationFrom { kubeconfig: key("gone"), ..AuthenticationFrom::default() };
+        let from = AuthenticationFrom { kubeconfig: Some(key("gone")), ..AuthenticationFrom::default() };
         let spec = PediaClusterSpec { authentication_from: Some(from), ..PediaClusterSpec::default() };
         let error = resolved(&spec, &FakeParent::default()).await.unwrap_err();
         assert!(matches!(&error, ConfigError::Parent(ParentError::Missing(name)) if name.contains("gone")));

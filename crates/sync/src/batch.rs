@@ -31,20 +31,13 @@ impl Pending {
 
     fn put(&mut self, name: ObjectName, change: Change) {
         self.bytes += size(&change);
-        match self.index.get(&name) {
-            Some(&at) => {
-                self.bytes -= size(&self.changes[at]);
-                self.changes[at] = change;
-            }
-            None => {
-                self.index.insert(name, self.changes.len());
-                self.changes.push(change);
-            }
+        if let Some(&at) = self.index.get(&name) {
+            self.bytes -= size(&self.changes[at]);
+            self.changes[at] = change;
+        } else {
+            self.index.insert(name, self.changes.len());
+            self.changes.push(change);
         }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
     }
 
     /// Whether nothing more should be put in.
@@ -85,7 +78,7 @@ mod tests {
         pending.delete(ObjectName::new("", "b"));
         let expected = [Change::Upsert(pod("a", 3)), Change::Delete(ObjectName::new("", "b"))];
         assert_eq!(pending.take(), expected);
-        assert!(pending.is_empty());
+        assert!(pending.take().is_empty());
     }
 
     #[test]

@@ -30,12 +30,14 @@ const WRITES: Duration = Duration::from_secs(1);
 /// Credentials in Secrets are read again so often.
 const RENEWS: Duration = Duration::from_secs(30);
 
+/// Makes a transport to the registered cluster with an id.
+pub(crate) type Tunnels = dyn Fn(&str) -> Arc<dyn Transport> + Send + Sync;
+
 /// What all clusters share.
 pub(crate) struct Shared {
     pub(crate) parent: Arc<dyn Parent>,
     pub(crate) store: Arc<dyn Store>,
-    /// A transport to a registered cluster.
-    pub(crate) tunnel: Box<dyn Fn(&str) -> Arc<dyn Transport> + Send + Sync>,
+    pub(crate) tunnel: Box<Tunnels>,
     pub(crate) lists: Arc<Semaphore>,
     pub(crate) lists_per_cluster: usize,
     pub(crate) policy: Policy,

@@ -61,6 +61,8 @@ pub use rules::Gates;
 pub struct Options {
     /// The hub's own namespace, with the Secrets and ConfigMaps that PediaClusters refer to.
     pub namespace: String,
+    /// Secrets there that are the hub's own, and never sent to a cluster.
+    pub reserved_secrets: Vec<String>,
     /// What rules may ask for.
     pub gates: Gates,
     /// The gate `ClusterAuthenticationFromSecret`: credentials may come from Secrets.
@@ -80,6 +82,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             namespace: api::names::SYSTEM_NAMESPACE.to_owned(),
+            reserved_secrets: Vec::new(),
             gates: Gates::default(),
             credentials_from_secrets: true,
             insecure_without_ca: false,
@@ -101,7 +104,11 @@ pub fn start(
     metrics: &Metrics,
 ) {
     let shared = Shared {
-        parent: Arc::new(KubeParent { client: client.clone(), namespace: options.namespace }),
+        parent: Arc::new(KubeParent {
+            client: client.clone(),
+            namespace: options.namespace,
+            reserved: options.reserved_secrets,
+        }),
         store,
         tunnel: Box::new(move |cluster_id: &str| {
             let tunnel = Tunnel { reach: reach.clone(), cluster_id: cluster_id.to_owned() };

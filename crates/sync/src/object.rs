@@ -73,7 +73,7 @@ fn place(whole: &[u8], part: &str) -> Range<usize> {
 /// The members of a JSON object in their order, each as often as it is there.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'a> Members<'a> {
+impl Members<'_> {
     fn write<'b>(&'b self, value: impl Fn(&'b RawValue) -> &'b str) -> String {
         let mut text = String::from("{");
         for (at, (name, raw)) in self.0.iter().enumerate() {

@@ -48,6 +48,15 @@ pub(crate) trait Parent: Send + Sync + 'static {
 pub(crate) struct KubeParent {
     pub(crate) client: Client,
     pub(crate) namespace: String,
+    /// Secrets of the hub itself.
+    pub(crate) reserved: Vec<String>,
+}
+
+/// Whether a PediaCluster may send what is in a Secret to a server of its choice: what belongs to the hub, or lets
+/// somebody into the parent, it may not.
+fn may_be_used(secret: &Secret, name: &str, reserved: &[String]) -> bool {
+    let kind = secret.type_.as_deref().unwrap_or_default();
+    matches!(kind, "" | "Opaque" | "kubernetes.io/tls") && !reserved.iter().any(|reserved| reserved == name)
 }
 
 impl KubeParent {
@@ -59,8 +68,14 @@ impl KubeParent {
         let (namespace, client) = (&self.namespace, self.client.clone());
         let found = match kind {
             CaKind::Secret => {
-                let secret =
-                    Api::<Secret>::namespaced(client, namespace).get_opt(name).await.map_err(later)?;
+                let secret = Api::<Secret>::namespaced(client, namespace).get_opt(name).await;
+                let secret = secret.map_err(|error| forbidden(error, namespace, name))?;
+                if secret.as_ref().is_some_and(|secret| !may_be_used(secret, name, &self.reserved)) {
+                    return Err(ParentError::Missing(format!(
+                        "the Secret {name:?} in namespace {namespace} is not for clusters: only Secrets of type Opaque \
+                         and kubernetes.io/tls are, and none of the hub's own"
+                    )));
+                }
                 secret.map(|secret| secret.data.unwrap_or_default().remove(key).map(|value| value.0))
             }
             CaKind::ConfigMap => {
@@ -141,6 +156,23 @@ impl Parent for KubeParent {
     }
 }
 
+/// The hub may read no Secret but those it was given: whoever may write a PediaCluster could send any to a server of
+/// his own.
+fn forbidden(error: kube::Error, namespace: &str, name: &str) -> ParentError {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let role = format!("clusterway-hub-{name}");
+            let account = api::names::HUB_SERVICE_ACCOUNT;
+            ParentError::Missing(format!(
+                "the hub may not read the Secret {name:?}. To let it: kubectl -n {namespace} create role {role} --verb=get \
+                 --resource=secrets --resource-name={name} && kubectl -n {namespace} create rolebinding {role} \
+                 --role={role} --serviceaccount={namespace}:{account}"
+            ))
+        }
+        error => later(error),
+    }
+}
+
 fn later(error: kube::Error) -> ParentError {
     ParentError::Later(match error {
         kube::Error::Api(status) => status.message.clone(),
@@ -148,4 +180,19 @@ fn later(error: kube::Error) -> ParentError {
         kube::Error::SerdeError(_) => String::from("its answer is not understood"),
         other => other.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lets_somebody_into_the_parent_is_sent_to_no_cluster() {
+        let of = |kind: &str| Secret { type_: Some(kind.into()), ..Secret::default() };
+        let reserved = [String::from("serving")];
+        assert!(may_be_used(&of("Opaque"), "mine", &reserved));
+        assert!(!may_be_used(&of("Opaque"), "serving", &reserved));
+        assert!(!may_be_used(&of("kubernetes.io/service-account-token"), "mine", &reserved));
+        assert!(!may_be_used(&of("bootstrap.kubernetes.io/token"), "mine", &reserved));
+    }
 }

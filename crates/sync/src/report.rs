@@ -25,7 +25,7 @@ pub(crate) enum Running {
     /// It could not begin, and is tried again.
     Failed(String),
     /// It runs.
-    Running,
+    Yes,
     /// It was stopped.
     Stopped,
 }

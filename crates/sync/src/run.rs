@@ -51,6 +51,7 @@ pub(crate) async fn lead(
 }
 
 /// What has changed in the parent.
+#[expect(clippy::large_enum_variant, reason = "one at a time")]
 enum News {
     Cluster(Event<PediaCluster>),
     Rules(Event<ClusterSyncResources>),
@@ -65,7 +66,8 @@ struct Governor {
     clusters: BTreeMap<String, PediaCluster>,
     rules: BTreeMap<String, Vec<SyncRule>>,
     /// The lists being received.
-    incoming: (Option<BTreeMap<String, PediaCluster>>, Option<BTreeMap<String, Vec<SyncRule>>>),
+    incoming_clusters: Option<BTreeMap<String, PediaCluster>>,
+    incoming_rules: Option<BTreeMap<String, Vec<SyncRule>>>,
     supervisors: HashMap<String, Supervisor>,
     /// Those of deleted clusters, which have yet to remove what is stored.
     leaving: HashMap<String, JoinHandle<()>>,
@@ -85,7 +87,8 @@ impl Governor {
             complete: (false, false),
             clusters: BTreeMap::new(),
             rules: BTreeMap::new(),
-            incoming: (None, None),
+            incoming_clusters: None,
+            incoming_rules: None,
             supervisors: HashMap::new(),
             leaving: HashMap::new(),
         }
@@ -102,14 +105,14 @@ impl Governor {
 
     async fn take(&mut self, news: News) {
         match news {
-            News::Cluster(Event::Init) => self.incoming.0 = Some(BTreeMap::new()),
+            News::Cluster(Event::Init) => self.incoming_clusters = Some(BTreeMap::new()),
             News::Cluster(Event::InitApply(cluster)) => {
-                if let Some(incoming) = &mut self.incoming.0 {
+                if let Some(incoming) = &mut self.incoming_clusters {
                     incoming.insert(cluster.name_any(), pruned(cluster));
                 }
             }
             News::Cluster(Event::InitDone) => {
-                self.clusters = self.incoming.0.take().unwrap_or_default();
+                self.clusters = self.incoming_clusters.take().unwrap_or_default();
                 self.complete.0 = true;
                 self.settle().await;
             }
@@ -123,14 +126,14 @@ impl Governor {
                 self.clusters.remove(&name);
                 self.settle_one(&name);
             }
-            News::Rules(Event::Init) => self.incoming.1 = Some(BTreeMap::new()),
+            News::Rules(Event::Init) => self.incoming_rules = Some(BTreeMap::new()),
             News::Rules(Event::InitApply(rules)) => {
-                if let Some(incoming) = &mut self.incoming.1 {
+                if let Some(incoming) = &mut self.incoming_rules {
                     incoming.insert(rules.name_any(), rules.spec.sync_resources);
                 }
             }
             News::Rules(Event::InitDone) => {
-                self.rules = self.incoming.1.take().unwrap_or_default();
+                self.rules = self.incoming_rules.take().unwrap_or_default();
                 self.complete.1 = true;
                 self.settle().await;
             }

@@ -92,7 +92,7 @@ impl Session {
         again: &Notify,
         ends: &CancellationToken,
     ) -> Option<Instant> {
-        let Some(found) = seen.borrow().clone() else { return None };
+        let found = seen.borrow().clone()?;
         let targets = rules.borrow().select(&found.discovered.resources);
         if !*there.borrow() {
             let paused = State::new(
@@ -100,10 +100,10 @@ impl Session {
                 sync_reasons::PAUSE,
                 "the cluster does not answer; what is stored stays",
             );
-            self.stop_all(Running::Running, paused).await;
+            self.stop_all(Running::Yes, paused).await;
             return None;
         }
-        self.context.board.tell(|report| report.running = Running::Running);
+        self.context.board.tell(|report| report.running = Running::Yes);
         let later = self.prune(&targets, &found, again, ends).await;
         for (resource, target) in targets {
             if self.followers.get(&resource).is_some_and(|running| running.target == target) {

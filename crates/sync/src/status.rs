@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use api::{
-    names::search::conditions::*,
+    names::search::conditions::{
+        CLUSTER_HEALTHY, HEALTHY, INITIAL_FAILED, INVALID_CONFIG, INVALID_SYNC_RESOURCES, MONITOR_STOP,
+        NOT_REACHABLE, NOT_READY, READY, RUNNING, SHUTDOWN, SYNCHRO_RUNNING, UNHEALTHY, VALIDATED, WAIT_INIT,
+    },
     pedia::{GroupStatus, PediaClusterStatus, ResourceStatus, SyncCondition},
 };
 use jiff::Timestamp;
@@ -44,11 +47,11 @@ pub(crate) fn next(before: &PediaClusterStatus, facts: &Facts<'_>, now: Timestam
     match (facts.report.map(|report| &report.running), facts.validated) {
         (None, Validated::Config(why)) => conditions.add(SYNCHRO_RUNNING, "False", INVALID_CONFIG, why),
         (None, Validated::Rules(why)) => {
-            conditions.add(SYNCHRO_RUNNING, "False", INVALID_SYNC_RESOURCES, why)
+            conditions.add(SYNCHRO_RUNNING, "False", INVALID_SYNC_RESOURCES, why);
         }
         (None | Some(Running::Waiting), _) => conditions.add(SYNCHRO_RUNNING, "False", WAIT_INIT, ""),
         (Some(Running::Failed(why)), _) => conditions.add(SYNCHRO_RUNNING, "False", INITIAL_FAILED, why),
-        (Some(Running::Running), _) => conditions.add(SYNCHRO_RUNNING, "True", RUNNING, ""),
+        (Some(Running::Yes), _) => conditions.add(SYNCHRO_RUNNING, "True", RUNNING, ""),
         (Some(Running::Stopped), _) => conditions.add(SYNCHRO_RUNNING, "False", SHUTDOWN, ""),
     }
     match facts.report.map(|report| &report.health) {
@@ -187,7 +190,7 @@ mod tests {
         let pods =
             ResourceReport { kind: "Pod".into(), namespaced: true, state: State::syncing(), initial: false };
         Report {
-            running: Running::Running,
+            running: Running::Yes,
             health: Health::Healthy,
             version: Some("v1.33.1".into()),
             resources: [(Resource::new("", "v1", "pods"), pods)].into(),

@@ -50,45 +50,38 @@ pub(crate) enum Asked {
 }
 
 impl Route {
-    /// Reads what follows `…/resources`, raw as it stands in the URL.
+    /// Reads a request for `…/resources`; `base` is the path up to there. The cluster comes from what was authorised,
+    /// not from another reading of the path.
     ///
     /// # Errors
     /// 404 for what is no path of the search; 400 for what no server should have to understand.
-    pub(crate) fn parse(behind: &str) -> Result<Self, Status> {
-        let (cluster, path) = split(behind)?;
-        let asked = Asked::parse(&path)?;
-        Ok(Self { cluster, asked })
+    pub(crate) fn parse(info: &RequestInfo, base: &str) -> Result<Self, Status> {
+        let (cluster, path) = match (info.name.as_deref(), info.subresource.as_deref()) {
+            (Some("clusters"), Some(cluster)) if info.tail.len() > 1 => {
+                (Some(ClusterName::new(cluster)), info.tail.as_str())
+            }
+            (Some("clusters"), _) => {
+                return Err(Status::not_found(
+                    "A path of the Kubernetes API belongs behind clusters/NAME, for example clusters/NAME/api/v1/pods.",
+                ));
+            }
+            (Some(ALL_CLUSTERS), Some("proxy")) => (None, info.tail.as_str()),
+            (Some(cluster), Some("proxy")) if !ROOTS.contains(&cluster) => {
+                (Some(ClusterName::new(cluster)), info.tail.as_str())
+            }
+            _ => {
+                let behind = info.path.strip_prefix(base).ok_or_else(|| {
+                    Status::bad_request("The path writes plain characters as escapes; send them as they are.")
+                })?;
+                (None, behind)
+            }
+        };
+        Ok(Self { cluster, asked: Asked::parse(path)? })
     }
 }
 
-/// The cluster and the rest of the path.
-fn split(behind: &str) -> Result<(Option<ClusterName>, String), Status> {
-    let (first, rest) = segment(behind);
-    let first = decoded(first)?;
-    if first == "clusters" {
-        let (name, path) = segment(rest);
-        let (name, path) = (decoded(name)?, path.trim_end_matches('/'));
-        if name.is_empty() || path.is_empty() {
-            return Err(Status::not_found(
-                "A path of the Kubernetes API belongs behind clusters/NAME, for example clusters/NAME/api/v1/pods.",
-            ));
-        }
-        return Ok((Some(ClusterName::new(name)), path.to_owned()));
-    }
-    match segment(rest) {
-        ("proxy", path) if !["api", "apis", "version", "openapi"].contains(&&*first) => {
-            let cluster = (first != ALL_CLUSTERS).then(|| ClusterName::new(first));
-            Ok((cluster, path.to_owned()))
-        }
-        _ => Ok((None, behind.to_owned())),
-    }
-}
-
-/// The first segment of a path, and the rest with its slash.
-fn segment(path: &str) -> (&str, &str) {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    path.split_at(path.find('/').unwrap_or(path.len()))
-}
+/// What paths of the Kubernetes API begin with. No cluster has such a name.
+const ROOTS: [&str; 4] = ["api", "apis", "version", "openapi"];
 
 fn decoded(segment: &str) -> Result<String, Status> {
     let text = percent_decode_str(segment).decode_utf8();
@@ -131,8 +124,14 @@ impl Asked {
 mod tests {
     use super::*;
 
+    fn parse(path: &str) -> Result<Route, Status> {
+        let base = "/apis/clusterpedia.io/v1beta1/resources";
+        let uri = format!("{base}{path}").parse().unwrap();
+        Route::parse(&RequestInfo::parse(&Method::GET, &uri)?, base)
+    }
+
     fn route(path: &str) -> (Option<String>, Asked) {
-        let route = Route::parse(path).unwrap();
+        let route = parse(path).unwrap();
         (route.cluster.map(|cluster| cluster.as_str().to_owned()), route.asked)
     }
 
@@ -173,6 +172,13 @@ mod tests {
     }
 
     #[test]
+    fn the_cluster_is_the_one_that_was_authorised_however_it_is_written() {
+        for path in ["/clust%65rs/c%31/api/v1/pods", "/c%31/pr%6fxy/api/v1/pods"] {
+            assert_eq!(route(path), (Some("c1".into()), objects("", "pods", None, None)), "{path}");
+        }
+    }
+
+    #[test]
     fn number_32_a_cluster_without_a_path_is_not_found() {
         for path in [
             "",
@@ -185,7 +191,7 @@ mod tests {
             "/c1/proxy",
             "/x/api/v1",
         ] {
-            assert_eq!(Route::parse(path).unwrap_err().code, 404, "{path:?}");
+            assert_eq!(parse(path).unwrap_err().code, 404, "{path:?}");
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 
 /// The search API over a store, ready to be served.
 #[derive(Clone)]
-pub struct Search(Arc<Inner>);
+pub struct Search(Option<Arc<Inner>>);
 
 /// A request for data, as far as the search looks at it.
 pub(crate) struct Asking<'a> {
@@ -42,7 +42,13 @@ impl Search {
         catalogue: watch::Receiver<Arc<Catalogue>>,
         authorizer: Authorizer,
     ) -> Self {
-        Self(Arc::new(Inner { store, catalogue, authorizer }))
+        Self(Some(Arc::new(Inner { store, catalogue, authorizer })))
+    }
+
+    /// For a process without a store: there is something to discover, and every request is answered 503. The parent
+    /// would take an API that is not there for a failure of all discovery.
+    pub fn without_store() -> Self {
+        Self(None)
     }
 
     /// The API under its name and under the one it had long ago.
@@ -60,7 +66,7 @@ impl Search {
 struct Named {
     group: &'static str,
     version: &'static str,
-    search: Arc<Inner>,
+    search: Option<Arc<Inner>>,
 }
 
 impl Api for Named {
@@ -99,6 +105,11 @@ impl Api for Named {
     ) -> BoxFuture<'static, Result<Response<Body>, Status>> {
         let (search, prefix) = (self.search.clone(), format!("/apis/{}/{}/", self.group, self.version));
         Box::pin(async move {
+            let Some(search) = search else {
+                return Err(Status::unavailable(
+                    "This hub has no store to search: it was started without one, or another process holds it.",
+                ));
+            };
             let asking = Asking {
                 user: &context.user,
                 info: &context.info,
@@ -135,10 +146,7 @@ pub(crate) async fn serve(
         Resources::PLURAL => {
             refuse_forwarding(asking, &parameters)?;
             let base = format!("{prefix}{}", Resources::PLURAL);
-            let behind = info.path.strip_prefix(&base).ok_or_else(|| {
-                Status::bad_request("The path writes plain characters as escapes; send them as they are.")
-            })?;
-            search.resources(Route::parse(behind)?, asking, &parameters).await
+            search.resources(Route::parse(info, &base)?, asking, &parameters).await
         }
         other => Err(Status::not_found(format!("The server does not know the resource {other:?}."))),
     }

@@ -10,7 +10,7 @@ use api::{
     pedia::PediaCluster,
     search::{GROUP, Resources, VERSION},
 };
-use kube::{Api, ResourceExt as _, api::ListParams};
+use kube::{Api, ResourceExt, api::ListParams};
 
 use crate::{
     args::{Connection, SearchFlags},

@@ -13,11 +13,11 @@ use runtime::{Tasks, events::Events, lease, metrics::Metrics};
 use tracing::info;
 use tunnel::hub::Registry;
 
-use crate::{args::Args, storage};
+use crate::{args::Args, search, storage};
 
 /// The Secret that holds the authority of the hub's own certificate.
 const SERVING_SECRET: &str = "clusternet-hub-serving-ca";
-/// The APIService the hub serves.
+/// The APIService of the tunnels and visits.
 const API_SERVICE: &str = "v1alpha1.proxies.clusternet.io";
 
 /// Starts every part of the hub in `tasks`.
@@ -53,7 +53,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         namespace: args.namespace.clone(),
         secret: SERVING_SECRET.to_owned(),
         names: serving_names(&args),
-        api_services: vec![API_SERVICE.to_owned()],
+        api_services: [API_SERVICE].into_iter().chain(search::API_SERVICES).map(str::to_owned).collect(),
     };
     let certificate = serving::start(client.clone(), serving, leadership.clone(), tasks)
         .await
@@ -63,7 +63,8 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
     let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
-    if let Some(store) = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref()).await? {
+    let store = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref()).await?;
+    if let Some(store) = store.clone() {
         let gate = |name, default| args.feature_gates.enabled(name, default);
         let options = sync::Options {
             namespace: args.namespace.clone(),
@@ -89,11 +90,14 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     // Until it is read, the server answers health routes only, and ends connections made before with their next request.
     let trust = TrustStore::default();
     trust.follow_config_map(client.clone(), tasks);
+    let authorizer = Authorizer::new(client.clone());
+    let mut apis = search::apis(tasks, client.clone(), store, authorizer.clone());
+    apis.push(Arc::new(sockets));
     let server = ServerBuilder {
         listen: SocketAddr::new(args.bind_address, args.secure_port),
-        apis: vec![Arc::new(sockets)],
-        authenticator: Authenticator::new(trust, Some(Tokens::new(client.clone()))),
-        authorizer: Authorizer::new(client),
+        apis,
+        authenticator: Authenticator::new(trust, Some(Tokens::new(client))),
+        authorizer,
         certificate: certificate.resolver(),
         limits: Limits { in_flight_per_caller: args.max_in_flight_per_caller, ..Limits::default() },
         metrics,

@@ -96,6 +96,8 @@ pub mod parameters {
 pub mod annotations {
     /// On every object found: the PediaCluster it comes from.
     pub const CLUSTER_NAME: &str = "shadow.clusterpedia.io/cluster-name";
+    /// On every object found: its resourceVersion in the cluster it comes from. The one in `metadata` is the search's own.
+    pub const CHILD_RESOURCE_VERSION: &str = "search.clusterway.io/resource-version";
     /// On objects of a list, where it was asked for: their Events, as a JSON array.
     pub const EVENTS: &str = "shadow.clusterpedia.io/events";
     /// The resource an object was found as.

@@ -1,0 +1,275 @@
+//! Rows of the store as a streamed answer: never more than a piece of it is in memory.
+
+use std::collections::BTreeSet;
+
+use api::search::{CollectionResource, CollectionResourceType};
+use apiserver::{Body, BoxError, with_type};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::Response;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use jiff::Timestamp;
+use meta::{Status, TableCells, TableColumn, human_age};
+use serde_json::{Map, Value, json};
+use store::{Row, Rows};
+
+use crate::{
+    form::Include,
+    object::{Broken, Object, Shape},
+    status,
+    table::{self, Columns},
+};
+
+/// What is sent at once.
+const CHUNK: usize = 64 << 10;
+
+/// How the rows of an answer are written.
+pub(crate) enum Format {
+    /// A list of this kind and version.
+    List { api_version: String, kind: String, shape: Shape },
+    /// A Table of one resource.
+    Table { version: &'static str, columns: Columns, include: Include },
+    /// A collection's objects.
+    Collection { name: String, shape: Shape, types: BTreeSet<CollectionResourceType> },
+    /// A Table of a collection's objects.
+    CollectionTable { version: &'static str, include: Include },
+}
+
+/// What an answer tells of its place in the whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Paging {
+    /// Whether it says where the next page begins.
+    pub(crate) with_continue: bool,
+    /// How many objects there are from the beginning of this page on, if that is to be told.
+    pub(crate) from_here: Option<u64>,
+}
+
+/// Writes one answer.
+struct Writer {
+    format: Format,
+    paging: Paging,
+    now: Timestamp,
+    written: u64,
+}
+
+/// Answers with all rows. The first piece is awaited, so that a store that fails at once is a Status; later failures
+/// end the body before its end, which every client takes for what it is.
+pub(crate) async fn stream_rows(
+    rows: Rows,
+    format: Format,
+    paging: Paging,
+    media_type: &str,
+) -> Result<Response<Body>, Status> {
+    let writer = Writer { format, paging, now: Timestamp::now(), written: 0 };
+    let mut state = State { rows, writer, over: false };
+    let mut first = state.writer.head();
+    state.fill(&mut first).await.map_err(|error| match error {
+        Failed::Store(error) => status::of_store(&error),
+        Failed::Broken(error) => status::broken(error),
+    })?;
+    let mut response = with_type(media_type, Bytes::new());
+    if state.over {
+        *response.body_mut() = apiserver::full(first);
+        return Ok(response);
+    }
+    let first = stream::once(async { Ok::<_, BoxError>(Frame::data(Bytes::from(first))) });
+    let rest = stream::try_unfold(state, |mut state| async move {
+        if state.over {
+            return Ok(None);
+        }
+        let mut chunk = Vec::with_capacity(CHUNK + CHUNK / 4);
+        state.fill(&mut chunk).await.map_err(|error| {
+            tracing::warn!(%error, "an answer breaks off");
+            BoxError::from(error)
+        })?;
+        Ok(Some((Frame::data(Bytes::from(chunk)), state)))
+    });
+    *response.body_mut() = StreamBody::new(first.chain(rest)).boxed_unsync();
+    Ok(response)
+}
+
+/// A single row: the object itself, or a Table of it.
+pub(crate) fn single(row: &Row, format: Format, media_type: &str) -> Result<Response<Body>, Status> {
+    let mut out = Vec::with_capacity(row.json.len() + 512);
+    if let Format::List { shape, .. } = format {
+        Object::of(row).and_then(|object| object.write(shape, &mut out)).map_err(status::broken)?;
+    } else {
+        let mut writer = Writer { format, paging: Paging::default(), now: Timestamp::now(), written: 0 };
+        out = writer.head();
+        writer.row(row, &mut out).map_err(status::broken)?;
+        writer.tail(None, &mut out);
+    }
+    Ok(with_type(media_type, out))
+}
+
+/// A Table without objects.
+pub(crate) fn plain_table(version: &str, columns: &[TableColumn], rows: Vec<TableCells>) -> Value {
+    let rows: Vec<Value> = rows.into_iter().map(|cells| json!({ "cells": cells })).collect();
+    json!({
+        "kind": "Table",
+        "apiVersion": format!("meta.k8s.io/{version}"),
+        "metadata": {},
+        "columnDefinitions": columns,
+        "rows": rows,
+    })
+}
+
+struct State {
+    rows: Rows,
+    writer: Writer,
+    over: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+impl State {
+    /// Writes rows until a chunk is full or there are no more.
+    async fn fill(&mut self, out: &mut Vec<u8>) -> Result<(), Failed> {
+        while out.len() < CHUNK {
+            if let Some(row) = self.rows.next().await? {
+                self.writer.row(&row, out)?;
+            } else {
+                let token = self.rows.continue_token().map(|token| token.as_str().to_owned());
+                self.writer.tail(token, out);
+                self.over = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn head(&self) -> Vec<u8> {
+        let table = |version: &str, columns: &[TableColumn]| {
+            format!(
+                r#"{{"kind":"Table","apiVersion":"meta.k8s.io/{version}","columnDefinitions":{},"rows":["#,
+                json!(columns)
+            )
+        };
+        let head = match &self.format {
+            Format::List { api_version, kind, shape: Shape::AsStored } => {
+                format!(
+                    r#"{{"kind":{},"apiVersion":{},"items":["#,
+                    json!(format!("{kind}List")),
+                    json!(api_version)
+                )
+            }
+            Format::List { shape: Shape::Metadata(version), .. } => format!(
+                r#"{{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{version}","items":["#
+            ),
+            Format::Table { version, columns, .. } => table(version, &columns.definitions()),
+            Format::CollectionTable { version, .. } => table(version, &collection_columns()),
+            Format::Collection { name, .. } => format!(
+                r#"{{"kind":"{}","apiVersion":"{}/{}","metadata":{{"name":{}}},"items":["#,
+                CollectionResource::KIND,
+                api::search::GROUP,
+                api::search::VERSION,
+                json!(name)
+            ),
+        };
+        head.into_bytes()
+    }
+
+    fn row(&mut self, row: &Row, out: &mut Vec<u8>) -> Result<(), Broken> {
+        if self.written > 0 {
+            out.push(b',');
+        }
+        self.written += 1;
+        let now = self.now;
+        match &mut self.format {
+            Format::List { shape, .. } => Object::of(row)?.write(*shape, out),
+            Format::Table { version, columns, include } => {
+                write_table_row(&columns.cells(row, now), row, version, *include, out)
+            }
+            Format::Collection { shape, types, .. } => {
+                let object = Object::of(row)?;
+                let resource = &row.position.resource;
+                types.insert(CollectionResourceType {
+                    group: resource.group.clone(),
+                    version: resource.version.clone(),
+                    kind: object.kind(),
+                    resource: resource.resource.clone(),
+                });
+                object.write(*shape, out)
+            }
+            Format::CollectionTable { version, include } => {
+                let cells = collection_cells(row, &Object::of(row)?.kind(), now);
+                write_table_row(&cells, row, version, *include, out)
+            }
+        }
+    }
+
+    fn tail(&self, token: Option<String>, out: &mut Vec<u8>) {
+        let mut paging = Map::new();
+        if let Some(token) = token.filter(|_| self.paging.with_continue) {
+            paging.insert("continue".to_owned(), token.into());
+        }
+        if let Some(from_here) = self.paging.from_here {
+            let remaining = from_here.saturating_sub(self.written);
+            paging.insert("remainingItemCount".to_owned(), remaining.into());
+        }
+        let tail = if let Format::Collection { types, .. } = &self.format {
+            paging.insert("resourceTypes".to_owned(), json!(types));
+            let members = Value::Object(paging).to_string();
+            format!("],{}", members.trim_start_matches('{'))
+        } else {
+            paging.insert("resourceVersion".to_owned(), "".into());
+            format!("],\"metadata\":{}}}", Value::Object(paging))
+        };
+        out.extend_from_slice(tail.as_bytes());
+    }
+}
+
+fn write_table_row(
+    cells: &TableCells,
+    row: &Row,
+    version: &'static str,
+    include: Include,
+    out: &mut Vec<u8>,
+) -> Result<(), Broken> {
+    out.extend_from_slice(b"{\"cells\":");
+    serde_json::to_writer(&mut *out, cells).map_err(|_| Broken)?;
+    let shape = match include {
+        Include::None => None,
+        Include::Metadata => Some(Shape::Metadata(version)),
+        Include::Object => Some(Shape::AsStored),
+    };
+    if let Some(shape) = shape {
+        out.extend_from_slice(b",\"object\":");
+        Object::of(row)?.write(shape, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn collection_columns() -> Vec<TableColumn> {
+    let name = TableColumn { format: "name".to_owned(), ..table::column("Name", "The object's name.") };
+    vec![
+        table::cluster(),
+        table::column("Group", "The API group."),
+        table::column("Version", "The API version."),
+        table::column("Kind", "The kind."),
+        table::column("Namespace", "The namespace."),
+        name,
+        table::column("Age", "How long ago the object was created."),
+    ]
+}
+
+fn collection_cells(row: &Row, kind: &str, now: Timestamp) -> TableCells {
+    let position = &row.position;
+    let age = match position.created {
+        0 => "<unknown>".to_owned(),
+        created => human_age(now.as_second().saturating_sub(created)),
+    };
+    let resource = &position.resource;
+    let (cluster, namespace, name) = (position.cluster.as_str(), &*position.namespace, &*position.name);
+    [cluster, &resource.group, &resource.version, kind, namespace, name, &age].map(Value::from).into()
+}

@@ -60,7 +60,6 @@ pub async fn run(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
     ] {
         progress.command(line);
     }
-    progress.line(format_args!("\nThe fleet keeps running; `cargo xtask demo --teardown` ends it."));
     Ok(())
 }
 

@@ -40,6 +40,9 @@ Examples:
   kubectl clusterway --cluster-id edge-7 --child-kubeconfig ./edge-7.kubeconfig get pods -A
   kubectl clusterway --cluster-id edge-7 --child-kubeconfig ./edge-7.kubeconfig exec -it web-0 -- sh
 
+  # Find something in all of them
+  kubectl clusterway search pods -A -l app=web --clusters 'prod-*' --sort -created_at
+
   # Let another cluster register; prints what to run there
   kubectl clusterway token create
 
@@ -199,6 +202,8 @@ pub(crate) enum Command {
         #[arg(long)]
         merge: bool,
     },
+    /// Search all clusters at once: kubectl's get, and more conditions.
+    Search(SearchFlags),
     /// Print a script that teaches a shell to complete commands, flags and the names of clusters.
     Completion {
         /// The shell.
@@ -213,6 +218,56 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
+}
+
+/// `search …`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SearchFlags {
+    /// What to search for, as kubectl get takes it: pods, deployments.apps.
+    #[arg(value_name = "RESOURCE")]
+    pub(crate) resource: String,
+    /// Only objects with one of these names.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// In all namespaces.
+    #[arg(long, short = 'A')]
+    pub(crate) all_namespaces: bool,
+    /// Only these clusters, by the names of their PediaClusters; * stands for any text. Repeatable.
+    #[arg(long, value_delimiter = ',', value_name = "CLUSTER,…")]
+    pub(crate) clusters: Vec<String>,
+    /// Only objects with these labels, for example app=web.
+    #[arg(long, short = 'l', value_name = "SELECTOR")]
+    pub(crate) selector: Option<String>,
+    /// Only objects with these fields; any field will do, for example 'spec.containers[].image in (nginx,redis)'.
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) field_selector: Option<String>,
+    /// Only objects with this text in their name.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name_contains: Option<String>,
+    /// Only objects that belong to the one with this name. Needs exactly one cluster.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) owner: Option<String>,
+    /// Generations between owner and objects: 1 finds the Pods of a Deployment.
+    #[arg(long, requires = "owner", value_name = "N")]
+    pub(crate) generations: Option<u32>,
+    /// Only objects made at this time or later: a date such as 2026-11-21, or seconds since 1970.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only objects made before this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) before: Option<String>,
+    /// Fields to sort by, each with - before it for descending: cluster, namespace, name, created_at, resource_version.
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_name = "FIELD,…")]
+    pub(crate) sort: Vec<String>,
+    /// At most so many objects.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u32>,
+    /// How the objects are printed, as kubectl get takes it: wide, json, yaml, name, jsonpath=….
+    #[arg(long, short, value_name = "FORMAT")]
+    pub(crate) output: Option<String>,
+    /// Print no header line.
+    #[arg(long)]
+    pub(crate) no_headers: bool,
 }
 
 /// `token …`.

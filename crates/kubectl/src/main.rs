@@ -15,6 +15,7 @@ mod output;
 mod parent;
 mod passthrough;
 mod relay;
+mod search;
 mod token;
 mod version;
 
@@ -101,6 +102,7 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Kubeconfig { wanted, merge }) => {
             kubeconfig::print(connection, &cli.child, &wanted, merge).await?;
         }
+        Some(Command::Search(flags)) => return search::search(connection, &flags).await,
         Some(Command::Completion { shell }) => output::data(&completion::script(shell, name))?,
         Some(Command::Version) => output::data(&format!("{:#}\n", version::version()))?,
         Some(Command::Complete { words }) => return completion::answer(name, &words).await,

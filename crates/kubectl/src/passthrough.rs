@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use kube::config::Kubeconfig;
 use runtime::Tasks;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -58,6 +59,20 @@ fn remedy(why: &str) -> &'static str {
     } else {
         "kubectl clusterway clusters shows how the clusters are"
     }
+}
+
+/// Runs kubectl with this kubeconfig and nobody else's; its exit code is ours.
+pub(crate) async fn with(kubeconfig: &Kubeconfig, kubectl: &[OsString]) -> Result<ExitCode, Failure> {
+    let directory = private_directory()?;
+    let file = directory.path().join("kubeconfig");
+    // JSON is YAML too.
+    let text = serde_json::to_vec(kubeconfig)
+        .map_err(|error| Failure::new("cannot make the kubeconfig").because(error))?;
+    std::fs::write(&file, text)
+        .map_err(|error| Failure::new(format!("cannot write {}", file.display())).because(error))?;
+    let mut command = Command::new(program());
+    command.args(kubectl).env("KUBECONFIG", &file);
+    run(command).await.map(exit_code)
 }
 
 /// Runs kubectl as it is, without a cluster: for its help.

@@ -91,7 +91,7 @@ impl Hub {
             if self.names(cluster, resource).await == *expected {
                 return;
             }
-            sleep(Duration::from_millis(100)).await;
+            moment().await;
         }
         panic!("stored {:?}, expected {expected:?}", self.names(cluster, resource).await);
     }
@@ -113,7 +113,7 @@ impl Synced {
             if self.parent.conditions().iter().any(|found| found == condition) {
                 return;
             }
-            sleep(Duration::from_millis(100)).await;
+            moment().await;
         }
         panic!("{condition}: {:?}", self.parent.conditions());
     }
@@ -138,7 +138,7 @@ impl Synced {
             {
                 return (reason, message);
             }
-            sleep(Duration::from_millis(100)).await;
+            moment().await;
         }
         panic!("{name} {state:?}: {:?}", self.resources());
     }
@@ -148,6 +148,14 @@ impl Synced {
         self.tasks.cancel();
         self.task.await.unwrap();
     }
+}
+
+/// Time for the store, whose threads know nothing of the clock of the test, and then for the clock.
+#[expect(clippy::disallowed_methods, reason = "on a thread that may be blocked")]
+async fn moment() {
+    let wait = || std::thread::sleep(Duration::from_millis(1));
+    tokio::task::spawn_blocking(wait).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
 }
 
 fn of(id: &str, rules: Vec<SyncRule>) -> Wanted {
@@ -276,7 +284,7 @@ async fn a_rule_that_goes_takes_its_rows_along_and_leaves_the_others_undisturbed
     synced.change("one", vec![rule("", &["*"])]);
     hub.until_names("one", &nodes, &set(&["/n"])).await;
     for _ in 0..100 {
-        sleep(Duration::from_millis(100)).await;
+        moment().await;
     }
     assert!(synced.resources().contains_key("nodes"));
 }
@@ -298,7 +306,7 @@ async fn values_of_secrets_are_never_stored_unless_the_rule_says_so() {
         synced.change("one", vec![rules]);
         let mut stored = String::new();
         for _ in 0..200 {
-            sleep(Duration::from_millis(100)).await;
+            moment().await;
             stored = hub.json("one", &secrets, "a", "s").await;
             if !stored.is_empty() && stored.contains("hunter2") == kept {
                 break;
@@ -462,9 +470,13 @@ async fn a_status_is_written_on_a_difference_only() {
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["*"])]);
     synced.until("Ready Ready").await;
+    for name in ["nodes", "pods", "secrets"] {
+        synced.until_resource(name, SyncState::Syncing).await;
+    }
     sleep(Duration::from_secs(30)).await;
     let written = synced.parent.statuses.lock().len();
     cluster.pod("a", "p");
+    hub.until_names("one", &pods(), &cluster.names(PODS)).await;
     sleep(Duration::from_secs(600)).await;
     assert_eq!(synced.parent.statuses.lock().len(), written);
     assert!(written < 8, "{written} writes until it was ready");

@@ -26,7 +26,7 @@ enum Command {
     },
     /// Shows what Clusterway does, step by step, on a fleet of real clusters.
     Demo {
-        /// Ends everything the demo started, and nothing else.
+        /// Afterwards, ends everything the demo started, and nothing else.
         #[arg(long)]
         teardown: bool,
         /// The cargo profile of the programs; dev builds faster.
@@ -117,8 +117,11 @@ async fn run(args: Args) -> anyhow::Result<()> {
         }
         Command::Gen { check } => r#gen::run(check),
         Command::Fleet(command) => run_fleet(command, progress).await,
-        Command::Demo { teardown: true, .. } => Fleet::down(fleet::DEFAULT, progress).await,
-        Command::Demo { profile, .. } => Box::pin(demo(profile, progress)).await,
+        Command::Demo { teardown, profile } => {
+            let told = Box::pin(demo(profile, teardown, progress)).await;
+            let ended = if teardown { Fleet::down(fleet::DEFAULT, progress).await } else { Ok(()) };
+            told.and(ended)
+        }
         Command::Test { unit, e2e, keep, profile } => {
             let scope = match e2e {
                 _ if unit => check::Scope::Unit,
@@ -131,17 +134,19 @@ async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-async fn demo(profile: String, progress: Progress) -> anyhow::Result<()> {
+async fn demo(profile: String, teardown: bool, progress: Progress) -> anyhow::Result<()> {
     progress.title("A parent and two children: real Kubernetes control planes, as processes on this machine");
     progress.command("cargo xtask fleet up");
     let fleet = up(2, progress).await?;
     let options = fleet::install::Options { profile, ..fleet::install::Options::default() };
     tokio::select! {
-        result = fleet::demo::run(&fleet, &options) => result,
-        () = fleet::interrupted() => {
-            anyhow::bail!("interrupted; the fleet keeps running, `cargo xtask demo --teardown` ends it")
-        }
+        result = fleet::demo::run(&fleet, &options) => result?,
+        () = fleet::interrupted() => anyhow::bail!("interrupted; `cargo xtask fleet down` ends what runs"),
     }
+    if !teardown {
+        progress.line(format_args!("\nThe fleet keeps running; `cargo xtask fleet down` ends it."));
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are the command's data")]

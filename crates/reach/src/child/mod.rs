@@ -213,3 +213,32 @@ fn answer_with(status: &Status) -> Response<Body> {
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy() -> ChildProxy {
+        let options = Options {
+            api_server: Uri::from_static("https://child"),
+            roots: rustls::RootCertStore::empty(),
+            allow: Vec::new(),
+            reader: None,
+        };
+        ChildProxy::new(options, Tasks::new()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_readers_token_goes_nowhere_but_to_the_api_server() {
+        let host = Target::Host { tls: true, authority: String::from("evil") };
+        for (target, said) in [(host, "API server only"), (Target::ApiServer, "does not let the parent read")]
+        {
+            let order = Order { target: Some(target), certificate: None, reader: true };
+            let mut headers = http::HeaderMap::new();
+            let status = proxy().identify(&order, &mut headers).await.unwrap_err();
+            assert_eq!(status.code, 403);
+            assert!(status.message.contains(said), "{}", status.message);
+            assert!(headers.is_empty());
+        }
+    }
+}

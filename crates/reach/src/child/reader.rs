@@ -87,3 +87,51 @@ fn refused(error: &kube::Error) -> Status {
         _ => Status::unavailable("The agent got no token for the reader of this cluster."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    /// A cluster that answers every request for a token with this status and body.
+    fn cluster(status: u16, body: &'static str) -> (Reader, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            assert!(
+                request.uri().path().ends_with("/namespaces/system/serviceaccounts/clusterway-reader/token")
+            );
+            count.fetch_add(1, Ordering::Relaxed);
+            let response =
+                Response::builder().status(status).body(Body::from(body.as_bytes().to_vec())).unwrap();
+            async move { Ok::<_, std::convert::Infallible>(response) }
+        });
+        (Reader::new(Client::new(service, "default"), "system"), asked)
+    }
+
+    #[tokio::test]
+    async fn many_requests_need_one_token() {
+        let body = r#"{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","metadata":{},"spec":{"audiences":[]},
+            "status":{"token":"t","expirationTimestamp":"2030-01-01T00:00:00Z"}}"#;
+        let (reader, asked) = cluster(201, body);
+        for _ in 0..3 {
+            let value = reader.authorization().await.unwrap();
+            assert_eq!((value.to_str().unwrap(), value.is_sensitive()), ("Bearer t", true));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn without_the_account_the_hub_is_told_what_is_missing() {
+        let body = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":404,"reason":"NotFound",
+            "message":"serviceaccounts \"clusterway-reader\" not found"}"#;
+        let (reader, _) = cluster(404, body);
+        let status = reader.authorization().await.unwrap_err();
+        assert_eq!(status.code, 403);
+        assert!(status.message.contains("deploy/agent"), "{}", status.message);
+    }
+}

@@ -45,6 +45,8 @@ pub(super) struct Reader<'a> {
     due: Option<Instant>,
     /// Failures since something came.
     failures: u32,
+    /// Whether an object can be in two parts.
+    overlaps: bool,
 }
 
 /// How far one part is.
@@ -78,6 +80,7 @@ impl<'a> Reader<'a> {
             pending: Pending::default(),
             due: None,
             failures: 0,
+            overlaps: target.overlaps(),
         }
     }
 
@@ -198,7 +201,7 @@ impl<'a> Reader<'a> {
     fn upsert(&mut self, part: usize, object: RawObject) {
         match object::stored(object, self.target) {
             Ok(object) => {
-                if self.target.overlaps() {
+                if self.overlaps {
                     let hash = hash(&object.key.namespace, &object.key.name);
                     self.parts[part].members.insert(hash);
                 }
@@ -210,7 +213,7 @@ impl<'a> Reader<'a> {
     }
 
     fn delete(&mut self, part: usize, object: &RawObject) {
-        if self.target.overlaps() {
+        if self.overlaps {
             let hash = hash(&object.key.namespace, &object.key.name);
             self.parts[part].members.remove(&hash);
             if self.parts.iter().any(|other| other.members.contains(&hash)) {

@@ -138,8 +138,18 @@ pub type Opener = for<'a> fn(&'a Config) -> Answer<'a, Arc<dyn Store>>;
 /// The back ends of a program by the `type` that names them in the configuration.
 ///
 /// ```
-/// # fn open_mine(_: &store::Config) -> store::Answer<'_, std::sync::Arc<dyn store::Store>> { unimplemented!() }
-/// let mut backends = store::Backends::default();
+/// use std::sync::Arc;
+/// use store::{Answer, Backends, Config, SqliteOptions, SqliteStore, Store};
+///
+/// /// SQLite under another name, in the file that `database` names.
+/// fn open_mine(config: &Config) -> Answer<'_, Arc<dyn Store>> {
+///     Box::pin(async move {
+///         let file = config.database.as_deref().unwrap_or("mine.db");
+///         Ok(Arc::new(SqliteStore::open(SqliteOptions::new(file)).await?) as Arc<dyn Store>)
+///     })
+/// }
+///
+/// let mut backends = Backends::default();
 /// backends.register("mine", open_mine);
 /// ```
 #[derive(Debug, Clone)]

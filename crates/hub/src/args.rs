@@ -79,6 +79,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) storage_config: Option<PathBuf>,
 
+    /// Mebibytes of objects, of all clusters, that may wait for the store; beyond that, clusters are read more slowly.
+    #[arg(long, default_value_t = 256, value_name = "MIB")]
+    pub(crate) sync_buffer_mib: u16,
+
     /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub(crate) sharding_name: String,

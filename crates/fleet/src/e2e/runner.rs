@@ -158,6 +158,7 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
     found.insert(String::from("parent.host"), host(&parent));
     found
         .insert(String::from("parent.ca-file"), parent.authority()?.certificate_file().display().to_string());
+    found.insert(String::from("workspace"), paths::workspace().display().to_string());
     found.insert(String::from("bootstrap-token"), install::SAMPLE_TOKEN.to_owned());
     found.insert(String::from("search"), String::from("/apis/clusterpedia.io/v1beta1/resources"));
     found.insert(String::from("unknown-id"), String::from("11111111-2222-4333-8444-555555555555"));

@@ -81,7 +81,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) storage_config: Option<PathBuf>,
 
-    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName.
+    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName, each once the hub of the
+    /// shard before has let it go.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub(crate) sharding_name: String,
 

@@ -1,7 +1,8 @@
 //! Changes at a steady pace in one cluster, and how soon a search shows them.
 //!
-//! Every pod is changed in its turn by an annotation. Of some changes a search is asked, again and again, until it shows
-//! the resourceVersion that the change was answered with: the lag is the time from the one answer to the other.
+//! ConfigMaps of 2 KB are made and then written anew, one after the other: of all objects they cost a server least, so
+//! that it has time for many. Of some changes a search is asked, again and again, until it shows the resourceVersion that
+//! the change was answered with: the lag is the time from the one answer to the other.
 
 use std::{
     sync::{
@@ -14,8 +15,8 @@ use std::{
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures_util::future::{try_join, try_join_all};
-use http::{HeaderValue, Method, header};
-use http_body_util::Full;
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{
@@ -31,15 +32,15 @@ use crate::{
 /// What to change, and whom to ask about it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Whom to change things at: `--url` is the path of the pods of a namespace.
+    /// Whom to change things at: `--url` is the path of the ConfigMaps of a namespace.
     #[command(flatten)]
     target: Target,
-    /// A target of its own in the same words, one a line: the search, whose `--url` is the path of the same pods.
+    /// A target of its own in the same words, one a line: the search, whose `--url` is the path of the same objects.
     #[arg(long)]
     search: std::path::PathBuf,
-    /// How many pods there are: `load-000000` and so on.
-    #[arg(long)]
-    pods: u64,
+    /// How many objects are changed in turn.
+    #[arg(long, default_value_t = 2000)]
+    objects: u64,
     /// Changes per second.
     #[arg(long, default_value_t = 1000)]
     rate: u64,
@@ -73,7 +74,7 @@ struct Search {
 
 /// A change that was answered.
 struct Change {
-    pod: String,
+    name: String,
     version: u64,
     answered: Instant,
 }
@@ -81,6 +82,7 @@ struct Change {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let words = std::fs::read_to_string(&args.search).with_context(|| args.search.display().to_string())?;
     let search = <Search as clap::Parser>::try_parse_from(words.lines())?.target;
+    make_all(&args, &search).await?;
     let (changed, changes) = mpsc::channel(1024);
     let (made, lags) = try_join(change_all(&args, changed), watch_all(&args, &search, changes)).await?;
     let (number, took) = made;
@@ -96,7 +98,48 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Changes one pod after the other, each at its time or as soon after it as the server can.
+/// Makes the objects as far as they are not there, and waits until the search shows the last.
+async fn make_all(args: &Args, search: &Target) -> anyhow::Result<()> {
+    let tasks = runtime::Tasks::new();
+    let mut sender = args.target.sender(args.target.tls()?.as_ref(), &tasks).await?;
+    for number in 0..args.objects {
+        let mut request = args.target.request()?;
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = object(number % args.objects, 0);
+        sender.ready().await?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        response.into_body().collect().await?;
+        anyhow::ensure!(
+            status.is_success() || status == StatusCode::CONFLICT,
+            "an object was answered with {status}"
+        );
+    }
+    let path = format!("{}/{}", search.url.path(), name(args.objects.saturating_sub(1)));
+    let mut sender = search.sender(search.tls()?.as_ref(), &tasks).await?;
+    let began = Instant::now();
+    while let Err(cause) = whole(&mut sender, search.request_for(&path)?).await {
+        anyhow::ensure!(began.elapsed() < LOST, cause.context("the search does not show the objects"));
+        tokio::time::sleep(PAUSE * 10).await;
+    }
+    Ok(())
+}
+
+fn name(object: u64) -> String {
+    format!("change-{object:06}")
+}
+
+/// The object after change number `change`.
+fn object(number: u64, change: u64) -> Full<Bytes> {
+    let text = format!("{change:064}").repeat(32);
+    let metadata = json!({ "name": name(number), "labels": { "app": format!("app-{}", number % 100) } });
+    let object =
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "text": text } });
+    Full::from(object.to_string())
+}
+
+/// Changes one object after the other, each at its time or as soon after it as the server can.
 async fn change_all(args: &Args, changed: mpsc::Sender<Change>) -> anyhow::Result<(u64, Duration)> {
     let tls = args.target.tls()?;
     let tasks = runtime::Tasks::new();
@@ -118,13 +161,13 @@ async fn change_all(args: &Args, changed: mpsc::Sender<Change>) -> anyhow::Resul
                     return anyhow::Ok(made);
                 }
                 sleep_until(due).await;
-                let pod = format!("load-{:06}", number % args.pods.max(1));
-                let body = change(args, &mut sender, &pod, number).await?;
+                let body = change(args, &mut sender, number).await?;
                 let answered = Instant::now();
                 made += 1;
                 if number.is_multiple_of(args.sample.max(1)) {
                     let version = Object::read(&body)?.version()?;
-                    changed.send(Change { pod, version, answered }).await?;
+                    let name = name(number % args.objects.max(1));
+                    changed.send(Change { name, version, answered }).await?;
                 }
             }
         }
@@ -133,15 +176,13 @@ async fn change_all(args: &Args, changed: mpsc::Sender<Change>) -> anyhow::Resul
     Ok((made.iter().sum(), began.elapsed()))
 }
 
-async fn change(args: &Args, sender: &mut Sender, pod: &str, number: u64) -> anyhow::Result<Bytes> {
-    let mut request = args.target.request_for(&format!("{}/{pod}", args.target.url.path()))?;
-    *request.method_mut() = Method::PATCH;
-    request
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/merge-patch+json"));
-    let patch = json!({ "metadata": { "annotations": { "example.com/change": number.to_string() } } });
-    *request.body_mut() = Full::from(patch.to_string());
-    whole(sender, request).await.with_context(|| format!("change {pod}"))
+async fn change(args: &Args, sender: &mut Sender, number: u64) -> anyhow::Result<Bytes> {
+    let of = number % args.objects.max(1);
+    let mut request = args.target.request_for(&format!("{}/{}", args.target.url.path(), name(of)))?;
+    *request.method_mut() = Method::PUT;
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *request.body_mut() = object(of, number + 1);
+    whole(sender, request).await.with_context(|| format!("change {}", name(of)))
 }
 
 /// The lags of all sampled changes, sorted.
@@ -171,7 +212,7 @@ async fn watch_all(
 }
 
 async fn seen(search: &Target, sender: &mut Sender, change: &Change) -> anyhow::Result<Duration> {
-    let path = format!("{}/{}", search.url.path(), change.pod);
+    let path = format!("{}/{}", search.url.path(), change.name);
     while change.answered.elapsed() < LOST {
         let body = whole(sender, search.request_for(&path)?).await?;
         let lag = change.answered.elapsed();
@@ -180,7 +221,7 @@ async fn seen(search: &Target, sender: &mut Sender, change: &Change) -> anyhow::
         }
         tokio::time::sleep(PAUSE).await;
     }
-    anyhow::bail!("the search does not show {} after {LOST:?}", change.pod)
+    anyhow::bail!("the search does not show {} after {LOST:?}", change.name)
 }
 
 /// As much of an object as is looked at.

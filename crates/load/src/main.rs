@@ -30,7 +30,7 @@ enum Command {
     Bulk(get::BulkArgs),
     /// Reads a list of the Kubernetes API to its end, page by page: throughput.
     List(list::Args),
-    /// Changes pods at a steady pace and asks a search for them: lag.
+    /// Changes objects at a steady pace and asks a search for them: lag.
     Churn(churn::Args),
     /// Sends 200 bytes over an upgraded connection and waits for them, again and again: latencies and rate.
     Echo(get::GetArgs),

@@ -68,7 +68,7 @@ impl<'a> Bench<'a> {
         let child = fleet.cluster("child1")?;
         let id = fleet.until_ready(&child, DEADLINE).await?.id;
         let token = child.token_of(SYSTEM, READER).await?;
-        let rules = json!([{ "group": "", "resources": ["pods"] }]);
+        let rules = json!([{ "group": "", "resources": ["pods", "configmaps"] }]);
         let tunnelled = json!({ "clusterId": id, "syncResources": rules });
         let addressed = json!({
             "apiserver": child.url(),
@@ -182,19 +182,18 @@ impl<'a> Bench<'a> {
         let hub = self.fleet.process(install::HUB).context("the hub is not running")?;
         let parent = self.fleet.parent()?;
         let (rate, seconds) = CHURN;
-        let pods = format!("/api/v1/namespaces/{}/pods", load::NAMESPACE);
+        let objects = format!("/api/v1/namespaces/{}/configmaps", load::NAMESPACE);
         let searcher = User::new(self.fleet, &parent, "bench-administrator", &["system:masters"])?;
-        let mut search = searcher.target(&format!("{}{pods}", of_cluster(way.name)));
+        let mut search = searcher.target(&format!("{}{objects}", of_cluster(way.name)));
         search.push(
             "--header=Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1".to_owned(),
         );
         let file = self.fleet.directory().join("bench-search-target");
         paths::write(&file, search.join("\n"))?;
         let writer = User::new(self.fleet, &self.child, "bench-administrator", &["system:masters"])?;
-        let mut command = words("churn", &writer.target(&pods));
+        let mut command = words("churn", &writer.target(&objects));
         command.extend([
             format!("--search={}", file.display()),
-            format!("--pods={PODS}"),
             format!("--rate={rate}"),
             format!("--seconds={seconds}"),
         ]);

@@ -169,7 +169,8 @@ impl<'a> World<'a> {
 
         let step = self.fleet.progress().begin("as a user limited to some namespaces");
         let also = Some(self.namespaces.as_str());
-        let visible: Vec<Pod> = self.filled.pods.iter().filter(|pod| self.is_limited_to(pod)).cloned().collect();
+        let visible: Vec<Pod> =
+            self.filled.pods.iter().filter(|pod| self.is_limited_to(pod)).cloned().collect();
         let mut shapes = shapes::few_hits(&visible, also);
         shapes.extend(self.pages(middle / 5, also).await?);
         for shape in shapes.iter().filter(|shape| shape.header.is_none()) {

@@ -118,12 +118,8 @@ pub(super) fn page(name: &str, order: &str, token: Option<&str>, also: Option<&s
         requests: REQUESTS.1,
         most: (25.0, 50.0),
     };
-    let table = Shape {
-        name: format!("{name}_table"),
-        header: Some(TABLE),
-        most: (10.0, 50.0),
-        ..objects.clone()
-    };
+    let table =
+        Shape { name: format!("{name}_table"), header: Some(TABLE), most: (10.0, 50.0), ..objects.clone() };
     [objects, table]
 }
 

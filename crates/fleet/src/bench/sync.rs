@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use ::http::Request;
 use anyhow::Context as _;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use ::http::Request;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -185,9 +185,8 @@ impl<'a> Bench<'a> {
         let objects = format!("/api/v1/namespaces/{}/configmaps", load::NAMESPACE);
         let searcher = User::new(self.fleet, &parent, "bench-administrator", &["system:masters"])?;
         let mut search = searcher.target(&format!("{}{objects}", of_cluster(way.name)));
-        search.push(
-            "--header=Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1".to_owned(),
-        );
+        search
+            .push("--header=Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1".to_owned());
         let file = self.fleet.directory().join("bench-search-target");
         paths::write(&file, search.join("\n"))?;
         let writer = User::new(self.fleet, &self.child, "bench-administrator", &["system:masters"])?;
@@ -202,9 +201,8 @@ impl<'a> Bench<'a> {
         let found = loader.run(&command).await?;
         let peak = hub.peak().context("its memory cannot be read")? as f64 / MEBIBYTE;
         step.done();
-        let comparison = |what: &str, unit, value| {
-            figure(&format!("{what}_{name}"), unit, value, None, Budget::None)
-        };
+        let comparison =
+            |what: &str, unit, value| figure(&format!("{what}_{name}"), unit, value, None, Budget::None);
         Ok(vec![
             comparison("changes", "1/s", number(&found, "rate")?),
             comparison("lag.p50", "ms", number(&found, "p50_ms")?),

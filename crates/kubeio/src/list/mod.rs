@@ -89,7 +89,8 @@ pub(crate) async fn newest_version(
 ) -> Result<String, Error> {
     let mut request = ListRequest::new(selection.clone());
     request.page_size = NonZeroU32::new(1);
-    let response = open_json(transport, &request.path(None, request.page_size), METADATA, Lane::Short).await?;
+    let response =
+        open_json(transport, &request.path(None, request.page_size), METADATA, Lane::Short).await?;
     let mut chunks = Chunks::new(response.into_body());
     let mut scanner = ListScanner::default();
     while let Some(chunk) = chunks.next(Instant::now() + IDLE).await? {
@@ -191,7 +192,8 @@ impl List {
                 let asked = Instant::now();
                 let response = open_json(&*self.transport, &path, JSON, Lane::Short).await?;
                 let chunks = Chunks::new(response.into_body());
-                self.state = State::Reading(Box::new(Page { chunks, scanner: ListScanner::default(), asked }));
+                self.state =
+                    State::Reading(Box::new(Page { chunks, scanner: ListScanner::default(), asked }));
                 self.count()?;
                 Ok(None)
             }

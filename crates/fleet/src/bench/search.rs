@@ -144,7 +144,7 @@ impl<'a> World<'a> {
     }
 
     async fn measure(&self, loader: &Loader) -> anyhow::Result<Vec<Figure>> {
-        let mut figures = self.stored().await?;
+        let mut figures = self.stored()?;
         figures.extend(self.first_uses(loader).await?);
         let (direct, static_answer) = self.references(loader).await?;
         figures.push(comparison("reference_direct_get", "ms", direct));
@@ -186,7 +186,7 @@ impl<'a> World<'a> {
     }
 
     /// What the store takes on disk, and how fast it was filled, if it was.
-    async fn stored(&self) -> anyhow::Result<Vec<Figure>> {
+    fn stored(&self) -> anyhow::Result<Vec<Figure>> {
         let mut bytes = 0;
         for entry in std::fs::read_dir(Self::directory(self.fleet))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

@@ -153,7 +153,7 @@ impl<'a> Bench<'a> {
         loop {
             let stored = stored(&mut connection, way.name).await? as f64;
             if stored > 0.0 {
-                first.get_or_insert((stored, Instant::now()));
+                first.get_or_insert_with(|| (stored, Instant::now()));
             }
             if stored >= pods {
                 break;

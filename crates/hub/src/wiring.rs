@@ -63,7 +63,10 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
     let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
-    let store = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref()).await?;
+    let store = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref(), |name| {
+        std::env::var(name).ok()
+    })
+    .await?;
     if let Some(store) = store.clone() {
         let gate = |name, default| args.feature_gates.enabled(name, default);
         let options = sync::Options {

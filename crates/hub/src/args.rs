@@ -71,11 +71,13 @@ pub(crate) struct Args {
     pub(crate) max_in_flight_per_child: usize,
 
     /// A directory of this process alone, for the store of the search: a SQLite file, search.db. Without it, and
-    /// without --storage-config, nothing is synchronised and nothing can be searched.
+    /// without --storage-config or the variable DB_TYPE, nothing is synchronised and nothing can be searched.
     #[arg(long, env = "CLUSTERWAY_DATA_DIR", value_name = "DIRECTORY")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Where the store of the search is, as a file: `type: sqlite` and `dsn: FILE`. It wins over --data-dir.
+    /// Where the store of the search is, as a YAML file: `type: sqlite` and `dsn: FILE`, or `type: postgres` with a
+    /// `dsn` or `host`, `port`, `user`, `password`, `database` and `sslMode`. The variables DB_TYPE, DB_DSN, DB_HOST,
+    /// DB_PORT, DB_USER, DB_PASSWORD and DB_DATABASE go over it and can take its place. It wins over --data-dir.
     #[arg(long, value_name = "FILE")]
     pub(crate) storage_config: Option<PathBuf>,
 
@@ -83,7 +85,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 256, value_name = "MIB")]
     pub(crate) sync_buffer_mib: u16,
 
-    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName.
+    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName, each once the hub of the
+    /// shard before has let it go.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub(crate) sharding_name: String,
 

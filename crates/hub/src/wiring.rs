@@ -4,12 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use apiserver::{Authenticator, Authorizer, Check, Limits, ServerBuilder, Tokens, TrustStore, serving};
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
 use reach::{Directory, Reach};
-use runtime::{Tasks, events::Events, lease, metrics::Metrics};
+use runtime::{Tasks, events::Events, lease, metrics::Metrics, program};
 use tracing::info;
 use tunnel::hub::Registry;
 
@@ -22,7 +19,7 @@ const API_SERVICE: &str = "v1alpha1.proxies.clusternet.io";
 
 /// Starts every part of the hub in `tasks`.
 pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
-    let client = client(&args).await?;
+    let client = Client::try_from(program::own_cluster(args.kubeconfig.as_deref()).await?)?;
     let metrics = Metrics::default();
     let identity = lease::identity();
     let leadership = lease::elect(
@@ -63,7 +60,10 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
     let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
-    let store = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref()).await?;
+    let store = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref(), |name| {
+        std::env::var(name).ok()
+    })
+    .await?;
     if let Some(store) = store.clone() {
         let gate = |name, default| args.feature_gates.enabled(name, default);
         let options = sync::Options {
@@ -114,19 +114,6 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     info!(address = %server.address()?, version = env!("CARGO_PKG_VERSION"), "the hub serves");
     tasks.spawn_draining("API server", server.run(tasks.clone()));
     Ok(())
-}
-
-async fn client(args: &Args) -> anyhow::Result<Client> {
-    let config = match &args.kubeconfig {
-        Some(path) => {
-            let kubeconfig =
-                Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
-        }
-        None => Config::incluster()
-            .context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
-    };
-    Ok(Client::try_from(config)?)
 }
 
 fn serving_names(args: &Args) -> Vec<String> {

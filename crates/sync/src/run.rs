@@ -245,8 +245,12 @@ impl Governor {
 
 /// What should be with a cluster.
 fn wanted(cluster: &PediaCluster, shared: &BTreeMap<String, Vec<SyncRule>>, shard: &str) -> Wanted {
+    let has_it = cluster.status.as_ref().and_then(|status| status.sharding_name.as_deref());
     if cluster.spec.sharding_name.as_deref().unwrap_or_default() != shard {
-        return Wanted::Elsewhere;
+        return Wanted::Elsewhere { held: has_it == Some(shard) };
+    }
+    if has_it.is_some_and(|has_it| has_it != shard) {
+        return Wanted::Awaited;
     }
     if cluster.metadata.deletion_timestamp.is_some() {
         return Wanted::Deleted;
@@ -304,3 +308,6 @@ where
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -388,7 +388,7 @@ async fn a_cluster_that_does_not_answer_keeps_its_rows_and_comes_back_by_itself(
 
 #[tokio::test(start_paused = true)]
 async fn number_25_a_cluster_that_goes_to_another_shard_is_let_go_and_keeps_its_rows() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.pod("a", "p");
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["pods"])]);

@@ -55,6 +55,7 @@ pub fn all() -> Vec<Test> {
         faults::a_custom_resource_that_was_removed_and_added_again_is_stored_as_it_is_then within 400,
         faults::a_hub_that_is_killed_during_a_first_list_goes_on_and_writes_nothing_twice within 500,
         faults::a_store_whose_disk_is_full_is_told_and_is_made_up_for within 400,
+        faults::a_database_that_is_away_for_a_while_is_told_and_is_made_up_for within 400,
         faults::a_torn_store_is_refused_or_made_up_for_and_never_served within 500,
         tunnels::a_thousand_tunnels_leave_an_ordinary_service_account_undisturbed within 900,
     ]

@@ -137,6 +137,12 @@ impl Imported {
         found.into_iter().map(as_stored).collect()
     }
 
+    /// How the search answers for the ConfigMaps of the tests.
+    pub(super) async fn code(&self) -> anyhow::Result<u16> {
+        let path = format!("/apis/clusterpedia.io/v1beta1/resources/clusters/{}{CONFIGMAPS}", self.name);
+        Ok(self.search.get(&path).await?.status().as_u16())
+    }
+
     /// How often each stored ConfigMap of the tests was written: its number of its last change, by name.
     pub(super) async fn changes(&self) -> anyhow::Result<std::collections::BTreeMap<String, String>> {
         let path = format!("/apis/clusterpedia.io/v1beta1/resources/clusters/{}{CONFIGMAPS}", self.name);

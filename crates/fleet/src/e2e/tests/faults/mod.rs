@@ -13,6 +13,7 @@ use anyhow::{Context as _, ensure};
 use http::Method;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::{Value, json};
+use testkit::postgres::Postgres;
 
 use self::imported::{CONFIGMAPS, Imported, PATIENCE, Way, make, name, write};
 use crate::{
@@ -326,6 +327,57 @@ async fn full_disk(fleet: &Fleet, child: &Imported, usual: &Spec) -> anyhow::Res
     ensure!(child.changes().await? == changes, "the search does not go on with what is stored");
     ensure!(hub.alive(), "the hub has ended");
     limit(None)?;
+    child.until_same().await?;
+    child.until_configmaps("Syncing").await?;
+    let after = child.changes().await?;
+    let same = |number: usize| after.get(&name(number)) == changes.get(&name(number));
+    ensure!((3..20).all(same), "what had not changed was written again");
+    Ok(())
+}
+
+/// How long the database is away.
+const AWAY: Duration = Duration::from_secs(25);
+
+pub(super) async fn a_database_that_is_away_for_a_while_is_told_and_is_made_up_for(
+    fleet: &Fleet,
+) -> anyhow::Result<()> {
+    if let Err(missing) = testkit::postgres::programs() {
+        fleet.progress().note(format_args!("skipped: {missing:#}"));
+        return Ok(());
+    }
+    let mut server = Postgres::start().await?;
+    let dsn = server.create_database("faults").await?;
+    let config = server.write_private("storage.yaml", &format!("type: postgres\ndsn: '{dsn}'\n"))?;
+    fleet.use_storage(Some(config)).await?;
+    let child = Imported::new(fleet, "child1", "faults-away", Way::Tunnel).await?;
+    let result = away(fleet, &child, &mut server).await;
+    if result.is_err() {
+        // What is stored has to be there to be removed.
+        server.stop()?;
+        server.start_again().await?;
+    }
+    let removed = child.remove().await;
+    fleet.use_storage(None).await?;
+    result.and(removed)
+}
+
+async fn away(fleet: &Fleet, child: &Imported, server: &mut Postgres) -> anyhow::Result<()> {
+    child.make(0, 20).await?;
+    child.until_same().await?;
+    let changes = child.changes().await?;
+    server.stop()?;
+    let began = Instant::now();
+    change(&child.there).await?;
+    let (reason, message) = child.until_configmaps("Stop").await?;
+    ensure!(reason == "StorageExpection" && !message.is_empty(), "{reason}: {message}");
+    wait::until_true("the database to be away for long enough", PATIENCE, || async {
+        let code = child.code().await?;
+        ensure!(code == 503, "without its store the search answers {code}");
+        Ok(began.elapsed() > AWAY)
+    })
+    .await?;
+    ensure!(fleet.process(HUB).is_some_and(|hub| hub.alive()), "the hub has ended");
+    server.start_again().await?;
     child.until_same().await?;
     child.until_configmaps("Syncing").await?;
     let after = child.changes().await?;

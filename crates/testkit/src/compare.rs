@@ -1,6 +1,6 @@
 //! Whether what is stored is what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 pub fn differences(there: &[Value], stored: &[Value]) -> Vec<String> {
     let there: BTreeMap<String, Value> = there.iter().map(|object| (name(object), pruned(object))).collect();
     let mut found = Vec::new();
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for object in stored {
         let name = name(object);
         match there.get(&name) {
@@ -26,12 +26,12 @@ pub fn differences(there: &[Value], stored: &[Value]) -> Vec<String> {
                 }
             }
         }
-        if seen.insert(name.clone(), ()).is_some() {
+        if !seen.insert(name.clone()) {
             found.push(format!("{name} is stored twice"));
         }
     }
     found.extend(
-        there.keys().filter(|name| !seen.contains_key(*name)).map(|name| format!("{name} is not stored")),
+        there.keys().filter(|name| !seen.contains(*name)).map(|name| format!("{name} is not stored")),
     );
     found
 }

@@ -121,7 +121,7 @@ async fn twenty_sick_clusters_do_not_hold_up_a_healthy_one() {
         .map(|number| {
             let cluster = ApiServer::new();
             cluster.pod("a", "p");
-            let fault = faults[number % faults.len()].clone();
+            let fault = faults[number % faults.len()];
             cluster.plant(Trouble::new(&[Ask::List, Ask::Page], "", fault));
             (format!("sick-{number}"), cluster)
         })

@@ -183,16 +183,15 @@ fn resource(path: &str) -> (String, Option<String>) {
 
 /// A list, or a page of it.
 fn list(state: &mut State, request: &Request, wanted: &Wanted, times: usize) -> Response<Body> {
-    let Rest { version, mut objects } = match request.query.get("continue") {
+    let Rest { version, mut objects } = if let Some(token) = request.query.get("continue") {
         // A page can be asked for again.
-        Some(token) => match state.pages.get(token) {
-            Some(rest) => rest.clone(),
-            None => return refused(410, "The provided continue parameter is too old", None),
-        },
-        None => {
-            let of = state.objects.iter().filter(|(key, object)| key.path == wanted.of && wanted.has(object));
-            Rest { version: state.version, objects: of.map(|(_, object)| Arc::clone(object)).collect() }
-        }
+        let Some(rest) = state.pages.get(token) else {
+            return refused(410, "The provided continue parameter is too old", None);
+        };
+        rest.clone()
+    } else {
+        let of = state.objects.iter().filter(|(key, object)| key.path == wanted.of && wanted.has(object));
+        Rest { version: state.version, objects: of.map(|(_, object)| Arc::clone(object)).collect() }
     };
     let mut metadata = json!({ "resourceVersion": version.to_string() });
     let limit = request.number("limit").map(|limit| limit as usize);

@@ -18,7 +18,7 @@ pub enum Ask {
 }
 
 /// What a server does instead of answering as it should.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub enum Fault {
     /// Refuses with a `Status` of this code, and asks to be left alone for so many seconds.
     Refuses(u16, Option<u32>),
@@ -72,6 +72,6 @@ impl Trouble {
         if let Some(left) = &mut self.left {
             *left -= 1;
         }
-        self.fault.clone()
+        self.fault
     }
 }

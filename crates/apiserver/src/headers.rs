@@ -87,7 +87,8 @@ pub(crate) fn fold(name: &str) -> Cow<'_, str> {
 
 fn speaks_of_identity(name: &str) -> bool {
     let name = fold(name);
-    name == "authorization" || ["x-remote-", "impersonate-", RELAYED_PREFIX].iter().any(|prefix| name.starts_with(prefix))
+    name == "authorization"
+        || ["x-remote-", "impersonate-", RELAYED_PREFIX].iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

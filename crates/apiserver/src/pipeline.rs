@@ -137,7 +137,9 @@ impl Pipeline {
         }
         let caller = self.authenticator.authenticate(connection, request.headers()).await?;
         let Caller { user, front_proxy, relayed, identity_headers } = caller;
-        if (front_proxy || relayed) && let Some(id) = forwarded_audit_id(request.headers()) {
+        if (front_proxy || relayed)
+            && let Some(id) = forwarded_audit_id(request.headers())
+        {
             seen.audit_id = id;
         }
         headers::strip_identity(request.headers_mut(), &identity_headers);
@@ -152,7 +154,9 @@ impl Pipeline {
 
         let served = self.apis.get(&(info.group.clone(), info.version.clone())).filter(|_| info.is_resource);
         if relayed && !served.is_some_and(|served| served.api.takes_relayed()) {
-            return Err(Status::forbidden("This is not among the requests that one replica takes from another."));
+            return Err(Status::forbidden(
+                "This is not among the requests that one replica takes from another.",
+            ));
         }
         let long = seen.upgrade
             || (request.method() == Method::GET && asks_to_watch(query(&request)) && info.is_resource)

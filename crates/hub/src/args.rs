@@ -125,7 +125,9 @@ fn sharding_name(text: &str) -> Result<String, String> {
     if text.bytes().all(allowed) && !text.ends_with('-') && text.len() <= 63 {
         return Ok(text.to_owned());
     }
-    Err(String::from("it may have up to 63 lower-case letters, digits and hyphens, with no hyphen at the end"))
+    Err(String::from(
+        "it may have up to 63 lower-case letters, digits and hyphens, with no hyphen at the end",
+    ))
 }
 
 #[cfg(test)]

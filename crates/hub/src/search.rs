@@ -71,7 +71,8 @@ impl Parts<'_> {
         };
         let relay = Arc::new(Relay::new(self.tasks, holder, options, self.metrics));
         let search = Search::new(stores.searched.clone(), catalogue, authorizer);
-        let relayed = |api| Arc::new(Relayed::new(api, stores.searched.clone(), relay.clone())) as Arc<dyn Api>;
+        let relayed =
+            |api| Arc::new(Relayed::new(api, stores.searched.clone(), relay.clone())) as Arc<dyn Api>;
         search.apis().into_iter().map(relayed).collect()
     }
 }

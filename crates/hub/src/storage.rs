@@ -20,7 +20,9 @@ pub(crate) fn config(config: Option<&Path>, directory: Option<&Path>) -> anyhow:
         return Ok(Some(config));
     }
     let Some(directory) = directory else {
-        info!("nothing is synchronised for the search here: there is neither --data-dir nor --storage-config");
+        info!(
+            "nothing is synchronised for the search here: there is neither --data-dir nor --storage-config"
+        );
         return Ok(None);
     };
     let context = || format!("--data-dir {}", directory.display());

@@ -57,7 +57,8 @@ impl Holder {
 
     /// `None` for a Lease that nobody holds.
     pub(crate) fn of(lease: &Lease) -> Option<Self> {
-        let identity = lease.spec.as_ref()?.holder_identity.clone().filter(|identity| !identity.is_empty())?;
+        let identity =
+            lease.spec.as_ref()?.holder_identity.clone().filter(|identity| !identity.is_empty())?;
         let annotations = lease.metadata.annotations.as_ref();
         let address = annotations.and_then(|annotations| annotations.get(HUB_ADDRESS)?.parse().ok());
         Some(Self { identity, address })

@@ -6,10 +6,7 @@ use futures_util::future::BoxFuture;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use runtime::{Backoff, Tasks, lease::Leadership, metrics::Metrics};
 use store::{Error, Store};
-use tokio::{
-    sync::watch,
-    time::sleep,
-};
+use tokio::{sync::watch, time::sleep};
 use tracing::{error, info, warn};
 
 use crate::withdrawn::ANSWERS_END_WITHIN;
@@ -131,7 +128,10 @@ impl Keeper {
             match (self.open)().await {
                 Err(Error::Held(file)) => {
                     if !std::mem::replace(&mut told, true) {
-                        warn!(file, "another process still has the store of the search open; waiting for it to end");
+                        warn!(
+                            file,
+                            "another process still has the store of the search open; waiting for it to end"
+                        );
                     }
                     sleep(FREE_YET).await;
                 }
@@ -176,9 +176,10 @@ impl Keeper {
     }
 }
 
-/// Waits until the Lease is held, or not; whether the election goes on.
+/// Waits until the Lease is held, or not, or the election is over; whether it goes on.
 async fn is(leadership: &mut watch::Receiver<Leadership>, held: bool) -> bool {
     leadership.wait_for(|leadership| leadership.held == held).await.is_ok()
+        && leadership.has_changed().is_ok()
 }
 
 /// What shows who has the store.

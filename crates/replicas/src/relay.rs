@@ -151,8 +151,10 @@ impl Relay {
         }
         let direct = self.connect(address, &authorities).map_err(|error| {
             warn!(%error, "nothing can be relayed to the hub that has the store of the search");
-            Status::unavailable("This hub cannot reach the one that has the store of the search; its log tells why.")
-                .retry_after(10)
+            Status::unavailable(
+                "This hub cannot reach the one that has the store of the search; its log tells why.",
+            )
+            .retry_after(10)
         })?;
         *way = Some((address, authorities, direct.clone()));
         Ok(direct)

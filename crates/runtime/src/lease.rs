@@ -115,11 +115,8 @@ impl Elector {
         loop {
             let began = tokio::time::Instant::now();
             // An answer that never comes must not keep a leader in office.
-            let patience = if self.sender.borrow().held {
-                deadline.saturating_sub(renewed.elapsed())
-            } else {
-                deadline
-            };
+            let patience =
+                if self.sender.borrow().held { deadline.saturating_sub(renewed.elapsed()) } else { deadline };
             match tokio::time::timeout(patience, self.attempt(&mut seen)).await {
                 Ok(Ok(leadership)) => {
                     if leadership.held {

@@ -53,7 +53,8 @@ impl Search {
     /// What one request is answered from.
     fn inner(&self) -> Result<Inner, Status> {
         let store = self.stores.borrow().clone().ok_or_else(|| {
-            Status::unavailable("This hub does not have the store of the search. Try again in a moment.").retry_after(1)
+            Status::unavailable("This hub does not have the store of the search. Try again in a moment.")
+                .retry_after(1)
         })?;
         Ok(Inner { store, catalogue: self.catalogue.clone(), authorizer: self.authorizer.clone() })
     }
@@ -62,9 +63,7 @@ impl Search {
     pub fn apis(&self) -> Vec<Arc<dyn Api>> {
         [(GROUP, VERSION), (OLD_GROUP, OLD_VERSION)]
             .into_iter()
-            .map(|(group, version)| {
-                Arc::new(Named { group, version, search: self.clone() }) as Arc<dyn Api>
-            })
+            .map(|(group, version)| Arc::new(Named { group, version, search: self.clone() }) as Arc<dyn Api>)
             .collect()
     }
 }

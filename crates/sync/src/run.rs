@@ -37,7 +37,9 @@ pub(crate) async fn work(
     shared: impl Fn(Arc<dyn Store>) -> Arc<Shared>,
 ) {
     loop {
-        let Ok(Some(store)) = stores.wait_for(Option::is_some).await.map(|store| store.clone()) else { return };
+        let Ok(Some(store)) = stores.wait_for(Option::is_some).await.map(|store| store.clone()) else {
+            return;
+        };
         tracing::info!("synchronisation begins");
         let mut governor = Governor::new(shared(store), tasks.child());
         let ended = tokio::select! {

@@ -83,16 +83,18 @@ pub(crate) struct Args {
     /// A directory for the store of the search: a SQLite file, search.db. One hub at a time has it open and
     /// synchronises; the others relay searches to that one. Hubs that share the directory take over where another
     /// ended; hubs with a directory each collect everything again when it is their turn. Without it, and without
-    /// --storage-config, this hub synchronises nothing and relays every search.
+    /// --storage-config or the variable DB_TYPE, this hub synchronises nothing and relays every search.
     #[arg(long, env = "CLUSTERWAY_DATA_DIR", value_name = "DIRECTORY")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Where the store of the search is, as a file: `type: sqlite` and `dsn: FILE`. It wins over --data-dir.
+    /// Where the store of the search is, as a YAML file: `type: sqlite` and `dsn: FILE`, or `type: postgres` with a
+    /// `dsn` or `host`, `port`, `user`, `password`, `database` and `sslMode`. The variables DB_TYPE, DB_DSN, DB_HOST,
+    /// DB_PORT, DB_USER, DB_PASSWORD and DB_DATABASE go over it and can take its place. It wins over --data-dir.
     #[arg(long, value_name = "FILE")]
     pub(crate) storage_config: Option<PathBuf>,
 
-    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName. Lower-case letters, digits
-    /// and hyphens.
+    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName, each once the hub of the
+    /// shard before has let it go. Lower-case letters, digits and hyphens.
     #[arg(long, default_value = "", value_parser = sharding_name, value_name = "NAME")]
     pub(crate) sharding_name: String,
 

@@ -30,7 +30,9 @@ impl Parts<'_> {
     /// The store, while this process has it; nothing if it was not given one.
     pub(crate) fn stores(&self) -> anyhow::Result<Option<Stores>> {
         let args = self.args;
-        let config = storage::config(args.storage_config.as_deref(), args.data_dir.as_deref())?;
+        let environment = |name: &str| std::env::var(name).ok();
+        let config =
+            storage::configured(args.storage_config.as_deref(), args.data_dir.as_deref(), environment)?;
         let Some(config) = config else { return Ok(None) };
         let options = lease::Options {
             namespace: args.namespace.clone(),

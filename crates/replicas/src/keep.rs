@@ -183,7 +183,6 @@ async fn is(leadership: &mut watch::Receiver<Leadership>, held: bool) -> bool {
 }
 
 /// What shows who has the store.
-#[derive(Debug, Clone, Default)]
 struct Gauges {
     open: Gauge,
     writes: Gauge,
@@ -192,17 +191,19 @@ struct Gauges {
 
 impl Gauges {
     fn register(metrics: &Metrics) -> Self {
-        let gauges = Self::default();
-        metrics.register(|registry| {
-            let registry = registry.sub_registry_with_prefix("clusterway_store");
-            let open = "1 while this process has the store of the search open";
-            registry.register("open", open, gauges.open.clone());
-            let writes = "1 while this process is the one that synchronises into the store";
-            registry.register("writes", writes, gauges.writes.clone());
-            let failures = "Times the store could not be opened";
-            registry.register("open_failures", failures, gauges.failures.clone());
-        });
-        gauges
+        let gauge = |name, help| metrics.add(name, help, Gauge::default());
+        Self {
+            open: gauge("clusterway_store_open", "1 while this process has the store of the search open"),
+            writes: gauge(
+                "clusterway_store_writes",
+                "1 while this process is the one that synchronises into the store",
+            ),
+            failures: metrics.add(
+                "clusterway_store_open_failures",
+                "Times the store could not be opened",
+                Counter::default(),
+            ),
+        }
     }
 
     fn set(&self, open: i64, writes: i64) {

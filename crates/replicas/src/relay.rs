@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use ::api::names::headers::{AUDIT_ID, HOP_BY_HOP};
+use ::api::names::headers::{AUDIT_ID, strip_hop_by_hop};
 use apiserver::{Body, Context, asks_to_watch, collect, write_identity};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -55,11 +55,8 @@ impl Relay {
         options: RelayOptions,
         metrics: &Metrics,
     ) -> Self {
-        let requests = Family::default();
-        metrics.register(|registry| {
-            let help = "Requests relayed to the hub that has the store, by outcome";
-            registry.register("clusterway_relay_requests", help, requests.clone());
-        });
+        let help = "Requests relayed to the hub that has the store, by outcome";
+        let requests = metrics.add("clusterway_relay_requests", help, Family::default());
         Self { tasks: tasks.clone(), holder, options, way: Mutex::default(), requests }
     }
 
@@ -109,9 +106,7 @@ impl Relay {
             .retry_after(30));
         }
         let (mut parts, body) = answer.into_parts();
-        for name in HOP_BY_HOP {
-            parts.headers.remove(name);
-        }
+        strip_hop_by_hop(&mut parts.headers);
         Ok(Response::from_parts(parts, body))
     }
 
@@ -173,9 +168,7 @@ impl Relay {
 async fn addressed(context: &Context, request: Request<Incoming>) -> Result<Request<Bytes>, Status> {
     let (mut parts, body) = request.into_parts();
     let body = collect(body, LONGEST_BODY, BODY_ARRIVES_WITHIN).await?;
-    for name in HOP_BY_HOP {
-        parts.headers.remove(name);
-    }
+    strip_hop_by_hop(&mut parts.headers);
     for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
         parts.headers.remove(name);
     }

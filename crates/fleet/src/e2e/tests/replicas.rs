@@ -151,7 +151,10 @@ async fn both_answer_the_same(parent: &Cluster, first: &Hub, second: &Hub) -> an
     }
     ensure!(first.shows("clusterway_store_open 1").await?, "the first hub has the store");
     ensure!(second.shows("clusterway_store_open 0").await?, "the second hub has none");
-    ensure!(first.get("/apis/clusterpedia.io/v1beta1/resources/none/proxy/api/v1/pods", JSON).await?.status() == 400);
+    ensure!(
+        first.get("/apis/clusterpedia.io/v1beta1/resources/none/proxy/api/v1/pods", JSON).await?.status()
+            == 400
+    );
     for hub in [first, second] {
         let alice = client(parent, &hub.url, "alice", &["nobodies"]).await?;
         ensure!(alice.get(PODS).await?.status() == 403, "who may not search may not through {}", hub.url);

@@ -1,6 +1,6 @@
 //! A child that is collected, and the checker: what the child lists, against what the search of the parent answers.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -144,7 +144,7 @@ impl Imported {
     }
 
     /// How often each stored ConfigMap of the tests was written: its number of its last change, by name.
-    pub(super) async fn changes(&self) -> anyhow::Result<std::collections::BTreeMap<String, String>> {
+    pub(super) async fn changes(&self) -> anyhow::Result<BTreeMap<String, String>> {
         let path = format!("/apis/clusterpedia.io/v1beta1/resources/clusters/{}{CONFIGMAPS}", self.name);
         let found = items(&self.search, &path).await?.unwrap_or_default();
         let text =

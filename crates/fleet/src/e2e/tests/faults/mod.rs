@@ -141,8 +141,8 @@ async fn set_back(fleet: &Fleet, child: &Imported, spec: &Spec, backup: &Path) -
     let args = spec.args.iter().map(|argument| argument.replace(&old, &new)).collect();
     restart_as(fleet, child, Spec { args, ..spec.clone() }).await?;
     child.until_same().await?;
-    let stored = child.stored(CONFIGMAPS).await?;
-    ensure!(stored.len() == 20, "{} ConfigMaps are stored, the backup had 20", stored.len());
+    let stored = child.changes().await?.len();
+    ensure!(stored == 20, "{stored} ConfigMaps are stored, the backup had 20");
     // What happens from now on is followed.
     child.make(600, 5).await?;
     child.until_same().await

@@ -159,6 +159,7 @@ fn leadership(tasks: &Tasks, client: Client, args: &Args) -> watch::Receiver<Lea
         name: args.leader_elect_resource_name.clone(),
         identity: lease::identity(),
         times: args.leader_elect_times.clone(),
+        annotations: std::collections::BTreeMap::new(),
     };
     lease::elect(tasks, client, options)
 }

@@ -236,14 +236,13 @@ fn write_table_row(
 ) -> Result<(), Broken> {
     out.extend_from_slice(b"{\"cells\":");
     serde_json::to_writer(&mut *out, cells).map_err(|_| Broken)?;
-    let shape = match include {
-        Include::None => None,
-        Include::Metadata => Some(Shape::Metadata(version)),
-        Include::Object => Some(Shape::AsStored),
-    };
-    if let Some(shape) = shape {
+    if include != Include::None {
         out.extend_from_slice(b",\"object\":");
-        Object::of(row)?.write(shape, out)?;
+    }
+    match include {
+        Include::None => {}
+        Include::Metadata => Object::metadata_of(row)?.write(Shape::Metadata(version), out)?,
+        Include::Object => Object::of(row)?.write(Shape::AsStored, out)?,
     }
     out.push(b'}');
     Ok(())

@@ -4,12 +4,9 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use apiserver::{Authenticator, Authorizer, Check, Limits, ServerBuilder, Tokens, TrustStore, serving};
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
 use reach::{Directory, Reach};
-use runtime::{Tasks, events::Events, lease, metrics::Metrics};
+use runtime::{Tasks, events::Events, lease, metrics::Metrics, program};
 use tracing::info;
 use tunnel::hub::Registry;
 
@@ -22,7 +19,7 @@ const API_SERVICE: &str = "v1alpha1.proxies.clusternet.io";
 
 /// Starts every part of the hub in `tasks`.
 pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
-    let config = config(&args).await?;
+    let config = program::own_cluster(args.kubeconfig.as_deref()).await?;
     let credential = search::credential(&config);
     let client = Client::try_from(config)?;
     let metrics = Metrics::default();
@@ -123,18 +120,6 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     info!(address = %server.address()?, version = env!("CARGO_PKG_VERSION"), "the hub serves");
     tasks.spawn_draining("API server", server.run(tasks.clone()));
     Ok(())
-}
-
-async fn config(args: &Args) -> anyhow::Result<Config> {
-    Ok(match &args.kubeconfig {
-        Some(path) => {
-            let kubeconfig =
-                Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
-        }
-        None => Config::incluster()
-            .context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
-    })
 }
 
 /// The user name of every hub.

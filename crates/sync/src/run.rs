@@ -314,28 +314,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use api::pedia::PediaClusterSpec;
-
-    use super::*;
-
-    #[test]
-    fn number_25_a_cluster_goes_to_another_shard_once_the_one_before_has_let_it_go() {
-        let meant = |spec: Option<&str>, status: Option<&str>| {
-            let spec =
-                PediaClusterSpec { sharding_name: spec.map(Into::into), ..PediaClusterSpec::default() };
-            let mut cluster = PediaCluster::new("c1", spec);
-            let sharding_name = status.map(str::to_owned);
-            cluster.status = Some(PediaClusterStatus { sharding_name, ..PediaClusterStatus::default() });
-            move |shard| wanted(&cluster, &BTreeMap::new(), shard)
-        };
-        let moving = meant(Some("b"), Some("a"));
-        assert_eq!(moving("a"), Wanted::Elsewhere { held: true });
-        assert_eq!(moving("b"), Wanted::Awaited);
-        assert_eq!(moving(""), Wanted::Elsewhere { held: false });
-        let free = meant(Some("b"), None);
-        assert!(matches!((free("a"), free("b")), (Wanted::Elsewhere { held: false }, Wanted::Synced(_))));
-        assert!(matches!(meant(None, Some(""))(""), Wanted::Synced(_)));
-        assert_eq!(meant(None, Some("a"))(""), Wanted::Awaited);
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::fleet::Fleet;
 
 mod audit;
+mod queries;
 mod registration;
 mod replicas;
 mod secrets;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Test> {
         upgrades::exec_attach_logs_cp_and_port_forward_work_with_both_protocols within 240,
         audit::every_visit_is_one_audit_line_with_the_parents_audit_id within 150,
         secrets::no_log_and_no_audit_record_holds_a_credential within 60,
+        queries::malformed_and_huge_queries_are_refused_and_the_hub_lives_on within 240,
         streams::a_watch_brings_events_while_it_is_open within 60,
         streams::fifty_unread_streams_block_nobody within 120,
         streams::a_big_body_leaves_small_requests_alone within 240,

@@ -202,6 +202,7 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
     found.insert(String::from("parent.host"), host(&parent));
     found
         .insert(String::from("parent.ca-file"), parent.authority()?.certificate_file().display().to_string());
+    found.insert(String::from("workspace"), paths::workspace().display().to_string());
     found.insert(String::from("bootstrap-token"), install::SAMPLE_TOKEN.to_owned());
     let search = "/apis/clusterpedia.io/v1beta1/resources";
     found.insert(String::from("search"), search.to_owned());

@@ -9,6 +9,7 @@ use crate::fleet::Fleet;
 mod audit;
 mod queries;
 mod registration;
+mod replicas;
 mod secrets;
 mod streams;
 mod tunnels;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Test> {
         streams::a_slow_reader_of_a_file_gets_every_byte_and_slows_nobody within 240,
         streams::an_allowed_target_gets_path_and_query_as_they_were_sent within 120,
         streams::a_watch_stays_open_for_three_minutes within 240,
+        replicas::a_killed_hub_leaves_its_store_to_another_which_goes_on_where_it_ended within 400,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
         tunnels::a_thousand_tunnels_leave_an_ordinary_service_account_undisturbed within 900,
     ]

@@ -269,6 +269,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_bytes_are_more_than_broken(bytes: Vec<u8>, text in r#"[{}\[\]:,"a\\ ]{0,40}"#) {
+            let among_metadata = format!(r#"{{"metadata":{{"annotations":{{{text}}}}}}}"#);
+            for json in [String::from_utf8_lossy(&bytes).into_owned(), text, among_metadata] {
+                let (row, mut out) = (row(&json), Vec::new());
+                if Object::of(&row).and_then(|object| object.write(Shape::AsStored, &mut out)).is_ok() {
+                    prop_assert!(serde_json::from_slice::<Value>(&out).is_ok());
+                }
+            }
+        }
+
+        #[test]
         fn only_what_is_ours_changes(
             mut object in members("[a-c\"]{1,2}|kind", value()),
             mut metadata in members("[a-c\"]{1,2}|resourceVersion", value()),

@@ -17,7 +17,7 @@ use crate::{
     access::{self, ConfigError, Policy, Way},
     counters::Counters,
     follow,
-    limits::Limits,
+    limits::{Budget, Limits},
     parent::{Parent, ParentError},
     report::{Board, Health, Report},
     rules::{Gates, Rules},
@@ -27,8 +27,9 @@ use crate::{
 
 /// The status of one cluster is written at most this often.
 const WRITES: Duration = Duration::from_secs(1);
-/// Credentials in Secrets are read again so often.
-const RENEWS: Duration = Duration::from_secs(30);
+/// Credentials in Secrets are read again so often. They are not watched: the hub is given single Secrets to `get`, and a
+/// watch on each would be one more right to grant and a connection to the parent for each.
+const RENEWS: Duration = Duration::from_secs(10);
 
 /// Makes a transport to the registered cluster with an id.
 pub(crate) type Tunnels = dyn Fn(&str) -> Arc<dyn Transport> + Send + Sync;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) tunnel: Box<Tunnels>,
     pub(crate) lists: Arc<Semaphore>,
     pub(crate) lists_per_cluster: usize,
+    pub(crate) budget: Budget,
     pub(crate) policy: Policy,
     pub(crate) gates: Gates,
     pub(crate) sharding_name: String,
@@ -228,6 +230,7 @@ impl Supervisor {
             transport,
             store: Arc::clone(&self.shared.store),
             limits: Limits::new(self.shared.lists_per_cluster, Arc::clone(&self.shared.lists)),
+            budget: self.shared.budget.clone(),
             board,
             counters: self.shared.counters.clone(),
             reader: way.reader(),

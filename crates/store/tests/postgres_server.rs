@@ -90,7 +90,11 @@ async fn a_store_that_is_gone_for_a_while_is_an_error_to_retry_and_comes_back_by
     let store = open(&dsn).await.unwrap();
     store.apply(batch("c", vec![thing("a", 1)], 1)).await.unwrap();
     for crash in [false, true] {
-        if crash { server.crash().unwrap() } else { server.stop().unwrap() }
+        if crash {
+            server.crash().unwrap()
+        } else {
+            server.stop().unwrap()
+        }
         let error = store.apply(batch("c", vec![thing("b", 2)], 2)).await.unwrap_err();
         assert!(error.is_retryable(), "{error}");
         let error = store.select(Query::of(things())).await.unwrap().next().await.unwrap_err();
@@ -245,10 +249,8 @@ async fn a_field_that_one_hub_registers_is_extracted_by_the_others() {
     let steps = ["spec", "color"].map(|name| meta::Step::Field(name.into())).into();
     let operator = meta::Operator::In(["red".to_owned()].into());
     let requirement = meta::FieldRequirement { path: meta::FieldPath { steps }, operator };
-    let red = Query {
-        fields: meta::FieldSelector { requirements: vec![requirement] },
-        ..Query::of(things())
-    };
+    let red =
+        Query { fields: meta::FieldSelector { requirements: vec![requirement] }, ..Query::of(things()) };
     assert_eq!(other.count(red.clone()).await.unwrap(), 1);
     let client = connect(&dsn).await;
     let filled = "SELECT count(*) FROM clusterway.term_key WHERE resource > 0 AND filled IS NULL";
@@ -296,13 +298,15 @@ async fn between_two_pieces_of_an_answer_nothing_is_held() {
     let mut rows = store.select(Query::of(things())).await.unwrap();
     assert!(rows.next().await.unwrap().is_some());
     let client = connect(&dsn).await;
-    let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'clusterway' AND state <> 'idle'";
+    let busy =
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'clusterway' AND state <> 'idle'";
     eventually("all connections are idle", async || {
         (client.query_one(busy, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(())
     })
     .await;
     // Not even the connection: the server may end all of them.
-    let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'clusterway'";
+    let ended =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'clusterway'";
     client.query_one(ended, &[]).await.unwrap();
     let mut left = 0;
     while rows.next().await.unwrap().is_some() {
@@ -337,11 +341,10 @@ async fn a_database_of_version_1_is_read_and_written_on() {
     let row = store.get(&cluster("c"), &things(), &name).await.unwrap().unwrap();
     assert_eq!(&row.json[..], br#"{"metadata":{"name":"a"}}"#);
     assert_eq!((row.position.sequence, row.uid.as_str()), (5, "uid-a"));
-    let labelled = meta::LabelRequirement { key: "app".into(), operator: meta::Operator::In(["a".into()].into()) };
-    let labelled = Query {
-        labels: meta::LabelSelector { requirements: vec![labelled] },
-        ..Query::of(things())
-    };
+    let labelled =
+        meta::LabelRequirement { key: "app".into(), operator: meta::Operator::In(["a".into()].into()) };
+    let labelled =
+        Query { labels: meta::LabelSelector { requirements: vec![labelled] }, ..Query::of(things()) };
     assert_eq!(store.count(labelled).await.unwrap(), 1);
     let applied = store.apply(batch("c", vec![thing("bcd", 9)], 9)).await.unwrap();
     assert_eq!(applied.sequence, 6);

@@ -277,14 +277,18 @@ pub(super) fn source(
     let mut names = String::from("lane, scope, listed");
     for at in 0..shape.from.map_or(0, |(values, _)| values) {
         arrays += ", ";
-        arrays +=
-            &column(ranges.iter().filter_map(|(_, range)| range.values_from().get(at)).collect(), params);
+        arrays += &column(
+            &ranges.iter().filter_map(|(_, range)| range.values_from().get(at)).collect::<Vec<_>>(),
+            params,
+        );
         names += &format!(", b{at}");
     }
     for at in 0..shape.until.map_or(0, |(values, _)| values) {
         arrays += ", ";
-        arrays +=
-            &column(ranges.iter().filter_map(|(_, range)| range.until?.values.get(at)).collect(), params);
+        arrays += &column(
+            &ranges.iter().filter_map(|(_, range)| range.until?.values.get(at)).collect::<Vec<_>>(),
+            params,
+        );
         names += &format!(", e{at}");
     }
     let selected = names.replace("listed", "listed::text[] AS namespaces");
@@ -293,7 +297,7 @@ pub(super) fn source(
 }
 
 /// The values at one place of several bounds, which are all of one kind.
-fn column(values: Vec<&Value>, params: &mut Params) -> String {
+fn column(values: &[&Value], params: &mut Params) -> String {
     match values.first() {
         Some(Value::Number(_)) => {
             let numbers = values.iter().map(|value| if let Value::Number(it) = value { *it } else { 0 });

@@ -21,6 +21,8 @@
 //! Deliberately absent: cursors and anything else that outlives a piece of an answer, because a slow reader would hold
 //! back the database's cleaning; plans that depend on statistics (`session.rs`).
 
+#![expect(clippy::format_push_string, reason = "a statement is put together once for many rows")]
+
 mod apply;
 mod background;
 mod driver;
@@ -212,10 +214,7 @@ impl Store for PostgresStore {
     }
 
     fn resources(&self, clusters: Option<&[ClusterName]>) -> Answer<'_, Vec<Resource>> {
-        let clusters: Option<Vec<String>> = clusters.map(|clusters| {
-            let names = clusters.iter().map(|cluster| cluster.as_str().to_owned());
-            names.filter(|name| values::storable(name)).collect()
-        });
+        let clusters = clusters.map(names);
         async move {
             let sql = "SELECT r.api_group, r.version, r.resource FROM clusterway.resource AS r WHERE EXISTS \
                        (SELECT 1 FROM clusterway.scope AS s WHERE s.resource = r.id AND s.objects > 0 \
@@ -296,6 +295,42 @@ impl Store for PostgresStore {
         .boxed()
     }
 
+    fn head(&self) -> Answer<'_, u64> {
+        async move {
+            let sql = "SELECT sequence FROM clusterway.counter";
+            let row = self.readers.run(async |channel| channel.one(sql, &[]).await).await?;
+            row.try_get::<_, i64>(0).sorted().map(|number| number as u64)
+        }
+        .boxed()
+    }
+
+    fn describe(&self, cluster: &ClusterName, resource: &Resource, text: String) -> Answer<'_, ()> {
+        let (cluster, resource) = (cluster.clone(), resource.clone());
+        self.command(|reply| Command::Describe(cluster, resource, text, reply)).boxed()
+    }
+
+    fn description(
+        &self,
+        clusters: Option<&[ClusterName]>,
+        resource: &Resource,
+    ) -> Answer<'_, Option<String>> {
+        let (clusters, resource) = (clusters.map(names), resource.clone());
+        async move {
+            let sql = "SELECT s.description FROM clusterway.resource AS r \
+                       JOIN clusterway.scope AS s ON s.resource = r.id \
+                       WHERE r.api_group = $1 AND r.version = $2 AND r.resource = $3 \
+                       AND s.description IS NOT NULL AND ($4::text[] IS NULL OR s.cluster = ANY($4)) \
+                       ORDER BY s.cluster LIMIT 1";
+            let Resource { group, version, resource } = resource;
+            let rows = self
+                .readers
+                .run(async |channel| channel.query(sql, &[&group, &version, &resource, &clusters]).await)
+                .await?;
+            rows.first().map(|row| row.try_get(0).sorted()).transpose()
+        }
+        .boxed()
+    }
+
     fn select(&self, query: Query) -> Answer<'_, Rows> {
         async move {
             query.validate()?;
@@ -352,6 +387,12 @@ impl Store for PostgresStore {
         }
         .boxed()
     }
+}
+
+/// Names of clusters as a parameter of a statement.
+fn names(clusters: &[ClusterName]) -> Vec<String> {
+    let names = clusters.iter().map(|cluster| cluster.as_str().to_owned());
+    names.filter(|name| values::storable(name)).collect()
 }
 
 /// A forged token may lead to a place that cannot be.

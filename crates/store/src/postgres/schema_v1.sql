@@ -33,6 +33,7 @@ CREATE TABLE clusterway.scope (
     objects bigint NOT NULL DEFAULT 0,
     last_object bigint NOT NULL DEFAULT 0,  -- the number within the scope of the last object made
     writer bigint NOT NULL DEFAULT 0,       -- the opening that writes it
+    description text,                       -- what Store::describe was told
     UNIQUE (resource, cluster)
 ) WITH (fillfactor = 50);
 CREATE INDEX scope_cluster ON clusterway.scope (cluster);

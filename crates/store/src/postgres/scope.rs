@@ -121,6 +121,21 @@ pub(super) async fn begin(
     Ok(Generation { cluster, resource, number: scope.generation as u64 + 1 })
 }
 
+/// Keeps a text about a scope.
+pub(super) async fn describe(
+    channel: &Channel,
+    memory: &mut Memory,
+    cluster: &ClusterName,
+    resource: &Resource,
+    text: &str,
+) -> Result<(), Error> {
+    channel.batch("BEGIN").await?;
+    let scope = lock(channel, memory, cluster, resource).await?;
+    let sql = "UPDATE clusterway.scope SET description = $2 WHERE id = $1";
+    channel.execute(sql, &[&scope.id, &text]).await?;
+    channel.batch("COMMIT").await
+}
+
 /// Objects looked at in one step of a sweep.
 const STEP_ROWS: i64 = 500;
 
@@ -188,14 +203,13 @@ pub(super) async fn remove(
     resource: Option<&Resource>,
 ) -> Result<(), Error> {
     channel.batch("BEGIN").await?;
-    let rows = match resource {
-        Some(resource) => find(channel, cluster, resource, true).await?.into_iter().collect(),
-        None => {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM clusterway.scope AS s WHERE s.cluster = $1 ORDER BY s.id FOR UPDATE"
-            );
-            channel.query(&sql, &[&cluster.as_str()]).await?
-        }
+    let rows = if let Some(resource) = resource {
+        find(channel, cluster, resource, true).await?.into_iter().collect()
+    } else {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM clusterway.scope AS s WHERE s.cluster = $1 ORDER BY s.id FOR UPDATE"
+        );
+        channel.query(&sql, &[&cluster.as_str()]).await?
     };
     let ids: Vec<i32> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().sorted()?;
     if !ids.is_empty() {

@@ -232,7 +232,7 @@ impl Readers {
 
     /// Waits for the running jobs and closes all connections.
     pub(super) async fn close(&self) {
-        let all = u32::try_from(self.options.connections.saturating_sub(1).max(1)).unwrap_or(u32::MAX);
+        let all = self.options.connections.saturating_sub(1).max(1);
         let _turns = self.turns.acquire_many(all).await;
         self.turns.close();
         self.idle.lock().clear();

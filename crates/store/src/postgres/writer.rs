@@ -39,6 +39,7 @@ pub(super) enum Command {
     Begin(ClusterName, Resource, Reply<Generation>),
     Sweep(Sweep),
     Remove(ClusterName, Option<Resource>, Reply<()>),
+    Describe(ClusterName, Resource, String, Reply<()>),
     /// A query has used this field of this resource.
     Register(Resource, FieldPath),
 }
@@ -138,6 +139,13 @@ impl Writer {
                     let removed = self.attempt(remove).await;
                     self.work_from = Instant::now();
                     let _ = reply.send(removed);
+                }
+                Command::Describe(cluster, resource, text, reply) => {
+                    let describe = async |channel: &Channel, memory: &mut Memory| {
+                        scope::describe(channel, memory, &cluster, &resource, &text).await
+                    };
+                    let told = self.attempt(describe).await;
+                    let _ = reply.send(told);
                 }
                 Command::Register(resource, path) => {
                     let register = async |channel: &Channel, memory: &mut Memory| {

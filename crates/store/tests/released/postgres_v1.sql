@@ -27,6 +27,7 @@ CREATE TABLE clusterway.scope (
     objects bigint NOT NULL DEFAULT 0,
     last_object bigint NOT NULL DEFAULT 0,
     writer bigint NOT NULL DEFAULT 0,
+    description text,
     UNIQUE (resource, cluster)
 ) WITH (fillfactor = 50);
 CREATE INDEX scope_cluster ON clusterway.scope (cluster);

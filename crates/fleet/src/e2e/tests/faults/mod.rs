@@ -152,7 +152,14 @@ async fn set_back(fleet: &Fleet, child: &Imported, spec: &Spec, backup: &Path) -
 async fn restart_as(fleet: &Fleet, child: &Imported, spec: Spec) -> anyhow::Result<()> {
     fleet.kill(&spec.name).await?;
     let process = fleet.start(spec)?;
-    ready_or_log(&process, child.child.ready(PATIENCE)).await
+    ready_or_log(&process, child.child.ready(PATIENCE)).await?;
+    // What else runs there remembers a future that is none: after a restore, Kubernetes wants all of it restarted.
+    for program in ["kube-controller-manager", "kwok"] {
+        let name = format!("{}/{program}", child.child.name);
+        fleet.kill(&name).await?;
+        fleet.restart(&name)?;
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

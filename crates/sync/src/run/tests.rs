@@ -15,7 +15,7 @@ use crate::{
     rules::Gates,
 };
 
-/// A term of leadership over one cluster, which has the id `one`.
+/// A term over one cluster, which has the id `one`.
 struct Scene {
     governor: Governor,
     shared: Arc<Shared>,

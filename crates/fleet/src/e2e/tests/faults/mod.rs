@@ -432,8 +432,11 @@ async fn torn(fleet: &Fleet, child: &Imported) -> anyhow::Result<()> {
         fleet.until_available(PATIENCE).await?;
         child.until_same().await?;
     }
-    // The file itself.
+    // The file itself, without the log, in which a small store is as a whole.
     fleet.stop(HUB).await?;
+    for path in [&log, &file.with_extension("db-shm")] {
+        let _ = std::fs::remove_file(path);
+    }
     let bytes = std::fs::read(&file)?;
     std::fs::write(&file, bytes.get(..bytes.len() / 2).unwrap_or_default())?;
     let log_file = fleet.process(HUB).context("there is no hub")?.spec.log;

@@ -85,7 +85,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         enabled: args.feature_gates.enabled("SocketConnection", true),
     };
     let events = Events::new(client.clone(), "clusternet-hub");
-    let sockets = proxy::Sockets::new(reach, registry, options, events, tasks.clone(), &metrics);
+    let sockets = proxy::Sockets::new(reach, registry, options, events, tasks.clone());
 
     // Until it is read, the server answers health routes only, and ends connections made before with their next request.
     let trust = TrustStore::default();

@@ -3,8 +3,12 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 /// Every gate a program of ours knows by name.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 17] = [
+    "AllowProxyRequestToClusters",
+    "AllowSyncAllCustomResources",
+    "AllowSyncAllResources",
     "AppPusher",
+    "ClusterAuthenticationFromSecret",
     "ClusterInit",
     "Deployer",
     "FailOver",
@@ -14,6 +18,7 @@ const KNOWN: [&str; 12] = [
     "MultiClusterService",
     "Predictor",
     "Recovery",
+    "SearchReader",
     "ShadowAPI",
     "SocketConnection",
 ];

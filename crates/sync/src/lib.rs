@@ -5,6 +5,8 @@
 //!                           └─► status                            └─► follow, one for each target ─► store
 //! ```
 //!
+//! [`Ways`] tells others how a cluster is reached.
+//!
 //! Three kinds of files: what should be, given what is (`rules`, `prune`, `place`, `object`, `batch`, `rights`,
 //! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `follow`); and the ways out
 //! (`access`, `tunnel`, `parent`).
@@ -42,6 +44,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod ways;
 
 use std::sync::Arc;
 
@@ -54,7 +57,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{access::Policy, cluster::Shared, counters::Counters, parent::KubeParent, tunnel::Tunnel};
 
+pub use access::Way;
 pub use rules::Gates;
+pub use ways::{WayError, Ways};
 
 /// How clusters are synchronised.
 #[derive(Debug, Clone)]
@@ -104,11 +109,7 @@ pub fn start(
     metrics: &Metrics,
 ) {
     let shared = Shared {
-        parent: Arc::new(KubeParent {
-            client: client.clone(),
-            namespace: options.namespace,
-            reserved: options.reserved_secrets,
-        }),
+        parent: Arc::new(KubeParent::new(client.clone(), &options)),
         store,
         tunnel: Box::new(move |cluster_id: &str| {
             let tunnel = Tunnel { reach: reach.clone(), cluster_id: cluster_id.to_owned() };
@@ -116,10 +117,7 @@ pub fn start(
         }),
         lists: Arc::new(Semaphore::new(options.lists.max(1))),
         lists_per_cluster: options.lists_per_cluster,
-        policy: Policy {
-            secrets: options.credentials_from_secrets,
-            insecure_without_ca: options.insecure_without_ca,
-        },
+        policy: Policy::of(&options),
         gates: options.gates,
         sharding_name: options.sharding_name,
         counters: Counters::register(metrics),

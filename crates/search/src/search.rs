@@ -8,7 +8,7 @@ use std::{
 
 use api::names::search::parameters as names;
 use apiserver::{Authorizer, Body, asks_to_watch, json_response, with_type};
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use meta::Status;
 use serde_json::{Value, json};
 use store::{ClusterName, Content, ObjectName, Query, Resource, Row, Start, Store, Visible};
@@ -21,6 +21,7 @@ use crate::{
     discovery::{self, Kinds},
     form::{self, Form, Include},
     language::{Parameters, Place, Search},
+    live::{Asker, Live, Wanted},
     object::{Object, Shape},
     path::{Asked, Route},
     rights,
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) catalogue: watch::Receiver<Arc<Catalogue>>,
     pub(crate) authorizer: Authorizer,
+    pub(crate) live: Option<Live>,
 }
 
 /// The clusters a request is about.
@@ -76,6 +78,33 @@ impl Inner {
         self.catalogue.borrow().clone()
     }
 
+    /// `resources/…`, answered by the cluster itself.
+    pub(crate) async fn forward(
+        &self,
+        wanted: Wanted,
+        asker: &Asker<'_>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Status> {
+        let Some(live) = &self.live else { return Err(Status::internal("Nothing goes to clusters here.")) };
+        let Wanted { cluster, path_and_query, synchronised } = wanted;
+        let catalogue = self.catalogue();
+        if !self.known(&catalogue).await?.contains(&cluster) {
+            return Err(unknown(&cluster));
+        }
+        if let Some((group, plural)) = synchronised {
+            let is_it = |resource: &Resource| resource.group == group && resource.resource == plural;
+            let told =
+                catalogue.clusters.get(&cluster).is_some_and(|known| known.resources.keys().any(is_it));
+            if !told && !self.stored(Some(std::slice::from_ref(&cluster))).await?.iter().any(is_it) {
+                return Err(Status::not_found(format!(
+                    "The resource {plural:?} is not synchronised from the cluster {:?}.",
+                    cluster.as_str()
+                )));
+            }
+        }
+        live.serve(&self.authorizer, &cluster, path_and_query, asker, request).await
+    }
+
     /// `resources/…`
     pub(crate) async fn resources(
         &self,
@@ -103,10 +132,8 @@ impl Inner {
                 &group,
                 &version,
             )?),
-            Asked::Objects { subresource: Some(subresource), .. } => {
-                return Err(Status::not_found(format!(
-                    "The subresource {subresource:?} is not synchronised; visit the cluster for it."
-                )));
+            Asked::Anything | Asked::Objects { subresource: Some(_), .. } => {
+                return Err(Status::internal("Only a cluster itself answers this."));
             }
             Asked::Objects { resource, namespace, name, subresource: None } => {
                 let objects = Objects { resource, namespace, name };
@@ -262,6 +289,12 @@ impl Inner {
         Ok(Some(all.saturating_sub(offset)))
     }
 
+    /// All clusters there are.
+    async fn known(&self, catalogue: &Catalogue) -> Result<BTreeSet<ClusterName>, Status> {
+        let stored = self.store.clusters().await.map_err(|error| status::of_store(&error))?;
+        Ok(stored.into_iter().chain(catalogue.clusters.keys().cloned()).collect())
+    }
+
     /// Which clusters a request is about.
     async fn scope(
         &self,
@@ -270,13 +303,9 @@ impl Inner {
         parameters: &Parameters,
         catalogue: &Catalogue,
     ) -> Result<Scope, Status> {
-        let stored = self.store.clusters().await.map_err(|error| status::of_store(&error))?;
-        let known: BTreeSet<ClusterName> =
-            stored.into_iter().chain(catalogue.clusters.keys().cloned()).collect();
-        if let Some(cluster) = &one
-            && !known.contains(cluster)
-        {
-            return Err(Status::bad_request(format!("The cluster {:?} was not found.", cluster.as_str())));
+        let known = self.known(catalogue).await?;
+        if let Some(cluster) = one.as_ref().filter(|one| !known.contains(one)) {
+            return Err(unknown(cluster));
         }
         if one.is_some() {
             return Ok(Scope { one, known, visible: None });
@@ -375,6 +404,10 @@ impl Inner {
         let failed = |error: store::Error| status::of_store(&error);
         self.store.select(query).await.map_err(failed)?.next().await.map_err(failed)
     }
+}
+
+fn unknown(cluster: &ClusterName) -> Status {
+    Status::bad_request(format!("The cluster {:?} was not found.", cluster.as_str()))
 }
 
 /// How objects are written, and with that how much of them is read.

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use api::{
-    names::search::{headers, parameters as names},
-    search::{CollectionResource, GROUP, OLD_GROUP, OLD_VERSION, Resources, VERSION},
-};
+use api::search::{CollectionResource, GROUP, OLD_GROUP, OLD_VERSION, Resources, VERSION};
 use apiserver::{Api, Authorizer, Body, Context, RequestInfo, Resource, User};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use meta::Status;
 use store::Store;
@@ -16,7 +14,8 @@ use tokio::sync::watch;
 
 use crate::{
     Catalogue,
-    language::{Parameters, forwarded},
+    language::Parameters,
+    live::{Asker, Live, Signs, Wanted},
     path::Route,
     search::Inner,
 };
@@ -28,8 +27,6 @@ pub struct Search(Option<Arc<Inner>>);
 /// A request for data, as far as the search looks at it.
 pub(crate) struct Asking<'a> {
     pub(crate) user: &'a User,
-    pub(crate) info: &'a RequestInfo,
-    pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: &'a str,
 }
@@ -37,12 +34,15 @@ pub(crate) struct Asking<'a> {
 impl Search {
     /// Searches `store`. What `catalogue` says of the clusters counts from the moment it changes; `authorizer` is asked
     /// which clusters a caller may see.
+    ///
+    /// With `live`, clusters answer requests themselves, as far as it allows.
     pub fn new(
         store: Arc<dyn Store>,
         catalogue: watch::Receiver<Arc<Catalogue>>,
         authorizer: Authorizer,
+        live: Option<Live>,
     ) -> Self {
-        Self(Some(Arc::new(Inner { store, catalogue, authorizer })))
+        Self(Some(Arc::new(Inner { store, catalogue, authorizer, live })))
     }
 
     /// For a process without a store: there is something to discover, and every request is answered 503. The parent
@@ -86,9 +86,14 @@ impl Api for Named {
             verbs: verbs.iter().map(|&verb| verb.to_owned()).collect(),
             ..Resource::default()
         };
+        let live = self.search.as_ref().and_then(|search| search.live.as_ref());
+        let verbs: &[&str] = match live {
+            Some(live) if live.forwarding().writes() => &["create", "delete", "get", "patch", "update"],
+            _ => &["get"],
+        };
         vec![
-            resource(Resources::PLURAL, Resources::KIND, &["get"]),
-            Resource { singular: String::new(), ..resource("resources/proxy", Resources::KIND, &["get"]) },
+            resource(Resources::PLURAL, Resources::KIND, verbs),
+            Resource { singular: String::new(), ..resource("resources/proxy", Resources::KIND, verbs) },
             resource(CollectionResource::PLURAL, CollectionResource::KIND, &["get", "list"]),
         ]
     }
@@ -110,14 +115,14 @@ impl Api for Named {
                     "This hub has no store to search: it was started without one, or another process holds it.",
                 ));
             };
-            let asking = Asking {
+            let asker = Asker {
                 user: &context.user,
                 info: &context.info,
-                method: request.method(),
-                headers: request.headers(),
-                query: request.uri().query().unwrap_or_default(),
+                audit_id: &context.audit_id,
+                permit: Some(context.permit.clone()),
             };
-            serve(&search, &prefix, &asking).await
+            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+            serve(&search, &prefix, &asker, request).await
         })
     }
 }
@@ -126,43 +131,46 @@ impl Api for Named {
 pub(crate) async fn serve(
     search: &Inner,
     prefix: &str,
-    asking: &Asking<'_>,
+    asker: &Asker<'_>,
+    request: Request<Body>,
 ) -> Result<Response<Body>, Status> {
-    let info = asking.info;
+    let info = asker.info;
     if info.namespace.is_some() {
         return Err(Status::not_found("The resources of the search do not live in namespaces."));
     }
-    if ![Method::GET, Method::HEAD].contains(asking.method) {
-        return Err(Status::method_not_allowed(
-            "What the clusters run can be read here and not written; write to the cluster itself.",
-        ));
-    }
-    let parameters = Parameters::parse(asking.query)?;
+    let asking = Asking {
+        user: asker.user,
+        headers: request.headers(),
+        query: request.uri().query().unwrap_or_default(),
+    };
     match info.resource.as_str() {
-        CollectionResource::PLURAL if info.subresource.is_none() => match info.name.as_deref() {
-            None => search.collections(asking),
-            Some(name) => search.collection(name, asking, &parameters).await,
-        },
+        CollectionResource::PLURAL if info.subresource.is_none() => {
+            only_read(request.method())?;
+            let parameters = Parameters::parse(asking.query)?;
+            match info.name.as_deref() {
+                None => search.collections(&asking),
+                Some(name) => search.collection(name, &asking, &parameters).await,
+            }
+        }
         Resources::PLURAL => {
-            refuse_forwarding(asking, &parameters)?;
-            let base = format!("{prefix}{}", Resources::PLURAL);
-            search.resources(Route::parse(info, &base)?, asking, &parameters).await
+            let route = Route::parse(info, &format!("{prefix}{}", Resources::PLURAL))?;
+            let signs = Signs { method: request.method(), headers: asking.headers, query: asking.query };
+            if let Some(wanted) = Wanted::read(search.live.as_ref(), &route, &signs)? {
+                return search.forward(wanted, asker, request).await;
+            }
+            only_read(request.method())?;
+            let parameters = Parameters::parse(asking.query)?;
+            search.resources(route, &asking, &parameters).await
         }
         other => Err(Status::not_found(format!("The server does not know the resource {other:?}."))),
     }
 }
 
-/// A client that wants the child's own answer must not take the store's for it.
-fn refuse_forwarding(asking: &Asking<'_>, parameters: &Parameters) -> Result<(), Status> {
-    let by_header = asking
-        .headers
-        .get(headers::FORWARD)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
-    let by_label = forwarded(parameters.get(names::LABEL_SELECTOR).unwrap_or_default())?.is_some();
-    if by_header || by_label {
-        return Err(Status::bad_request(
-            "Requests are not forwarded to clusters here; visit the cluster through its socket instead.",
-        ));
+fn only_read(method: &Method) -> Result<(), Status> {
+    if [Method::GET, Method::HEAD].contains(method) {
+        return Ok(());
     }
-    Ok(())
+    Err(Status::method_not_allowed(
+        "What the clusters run can be read here and not written; write to the cluster itself.",
+    ))
 }

@@ -174,6 +174,8 @@ pub mod approval {
 
 /// Header names, lower case as on the wire of HTTP/2.
 pub mod headers {
+    use http::{HeaderMap, HeaderName, header};
+
     /// The caller's credential for the child, in the form of an `Authorization` header's value.
     pub const CHILD_AUTHORIZATION: &str = "clusterway-child-authorization";
     /// Impersonation inside the child: user.
@@ -197,6 +199,46 @@ pub mod headers {
         "transfer-encoding",
         "upgrade",
     ];
+
+    /// Removes the headers that belong to one connection, and those that `Connection` names.
+    ///
+    /// Identity headers are set only after this: otherwise `Connection: Impersonate-User` would take them away again.
+    pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        for name in HOP_BY_HOP {
+            headers.remove(name);
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn what_connection_names_ends_here() {
+            let mut headers = HeaderMap::new();
+            let given = [
+                ("connection", "close, X-Secret-Hop"),
+                ("x-secret-hop", "1"),
+                ("te", "x"),
+                ("accept", "*/*"),
+            ];
+            for (name, value) in given {
+                headers.insert(name, value.parse().unwrap());
+            }
+            strip_hop_by_hop(&mut headers);
+            assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+        }
+    }
 }
 
 /// Extra keys of a caller's identity that speak of the child (contract 2.5). They hold credentials: they never

@@ -22,6 +22,7 @@ const API_SERVICE: &str = "v1alpha1.proxies.clusternet.io";
 
 /// Starts every part of the hub in `tasks`.
 pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
+    let forwarding = search::forwarding(&args)?;
     let client = client(&args).await?;
     let metrics = Metrics::default();
     let identity = lease::identity();
@@ -63,21 +64,14 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
     let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
-    let store = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref()).await?;
+    let store = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref(), |name| {
+        std::env::var(name).ok()
+    })
+    .await?;
+    let options = sync_options(&args);
+    let ways = sync::Ways::new(client.clone(), &options);
+    let live = search::live(forwarding, ways, reach.clone(), tasks.clone());
     if let Some(store) = store.clone() {
-        let gate = |name, default| args.feature_gates.enabled(name, default);
-        let options = sync::Options {
-            namespace: args.namespace.clone(),
-            reserved_secrets: vec![SERVING_SECRET.to_owned()],
-            gates: sync::Gates {
-                all_resources: gate("AllowSyncAllResources", false),
-                all_custom_resources: gate("AllowSyncAllCustomResources", false),
-            },
-            credentials_from_secrets: gate("ClusterAuthenticationFromSecret", true),
-            insecure_without_ca: args.insecure_pediaclusters,
-            sharding_name: args.sharding_name.clone(),
-            ..sync::Options::default()
-        };
         sync::start(tasks, client.clone(), leadership, store, reach.clone(), options, &metrics);
     }
     let options = proxy::Options {
@@ -91,7 +85,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let trust = TrustStore::default();
     trust.follow_config_map(client.clone(), tasks);
     let authorizer = Authorizer::new(client.clone());
-    let mut apis = search::apis(tasks, client.clone(), store, authorizer.clone());
+    let mut apis = search::apis(tasks, client.clone(), store, authorizer.clone(), &args, live);
     apis.push(Arc::new(sockets));
     let server = ServerBuilder {
         listen: SocketAddr::new(args.bind_address, args.secure_port),
@@ -113,6 +107,22 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     info!(address = %server.address()?, version = env!("CARGO_PKG_VERSION"), "the hub serves");
     tasks.spawn_draining("API server", server.run(tasks.clone()));
     Ok(())
+}
+
+fn sync_options(args: &Args) -> sync::Options {
+    let gate = |name, default| args.feature_gates.enabled(name, default);
+    sync::Options {
+        namespace: args.namespace.clone(),
+        reserved_secrets: vec![SERVING_SECRET.to_owned()],
+        gates: sync::Gates {
+            all_resources: gate("AllowSyncAllResources", false),
+            all_custom_resources: gate("AllowSyncAllCustomResources", false),
+        },
+        credentials_from_secrets: gate("ClusterAuthenticationFromSecret", true),
+        insecure_without_ca: args.insecure_pediaclusters,
+        sharding_name: args.sharding_name.clone(),
+        ..sync::Options::default()
+    }
 }
 
 async fn client(args: &Args) -> anyhow::Result<Client> {

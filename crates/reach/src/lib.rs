@@ -28,7 +28,7 @@ mod wire;
 pub use audit::{Open, Record};
 pub use directory::{Directory, Registered};
 pub use error::Error;
-pub use headers::{follows, strip_hop_by_hop, strip_identity, upgrade_headers, wants_upgrade};
+pub use headers::{follows, strip_identity, upgrade_headers, wants_upgrade};
 pub use identity::{Identity, InvalidCredential};
 pub use target::{Target, TargetError};
 pub use visit::{Body, Limits, Place, Reach, Upgraded, UpgradedStream, Visit};

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use api::names::headers::strip_hop_by_hop;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body as HttpBody, Frame};
@@ -25,7 +26,6 @@ use crate::{
     audit::{Open, Record, VisitMetrics},
     directory::Directory,
     error::Error,
-    headers::strip_hop_by_hop,
     identity::Identity,
     target::Target,
     wire,
@@ -101,14 +101,11 @@ impl Reach {
         limits: Limits,
         metrics: &runtime::metrics::Metrics,
     ) -> Self {
-        let refused = Counter::default();
-        metrics.register(|registry| {
-            registry.register(
-                "clusterway_reach_refused",
-                "Requests refused because a child was at its limit of requests in flight",
-                refused.clone(),
-            );
-        });
+        let refused = metrics.add(
+            "clusterway_reach_refused",
+            "Requests refused because a child was at its limit of requests in flight",
+            Counter::default(),
+        );
         let visits = VisitMetrics::new(metrics);
         Self { registry, directory, limits, in_flight: Arc::default(), refused, visits }
     }

@@ -24,6 +24,7 @@ mod builtin;
 mod catalogue;
 mod collection;
 mod discovery;
+mod events;
 mod follow;
 mod form;
 pub mod language;
@@ -37,6 +38,7 @@ mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use catalogue::{Catalogue, Cluster, Kind};
 pub use live::{Flags, Forwarding, Live, Way, Ways};

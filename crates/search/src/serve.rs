@@ -1,8 +1,11 @@
 //! The API as the generic server sees it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use api::search::{CollectionResource, GROUP, OLD_GROUP, OLD_VERSION, Resources, VERSION};
+use api::{
+    names::search::ALL_CLUSTERS,
+    search::{CollectionResource, GROUP, OLD_GROUP, OLD_VERSION, Resources, VERSION},
+};
 use apiserver::{Api, Authorizer, Body, Context, RequestInfo, Resource, User};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, Response};
@@ -10,7 +13,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use meta::Status;
 use store::Store;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     Catalogue,
@@ -35,14 +41,15 @@ impl Search {
     /// Searches `store`. What `catalogue` says of the clusters counts from the moment it changes; `authorizer` is asked
     /// which clusters a caller may see.
     ///
-    /// With `live`, clusters answer requests themselves, as far as it allows.
+    /// An answer on a path that may last takes no longer than `deadline`. With `live`, clusters answer requests themselves, as far as it allows.
     pub fn new(
         store: Arc<dyn Store>,
         catalogue: watch::Receiver<Arc<Catalogue>>,
         authorizer: Authorizer,
+        deadline: Duration,
         live: Option<Live>,
     ) -> Self {
-        Self(Some(Arc::new(Inner { store, catalogue, authorizer, live })))
+        Self(Some(Arc::new(Inner { store, catalogue, authorizer, deadline, live })))
     }
 
     /// For a process without a store: there is something to discover, and every request is answered 503. The parent
@@ -147,10 +154,20 @@ pub(crate) async fn serve(
         CollectionResource::PLURAL if info.subresource.is_none() => {
             only_read(request.method())?;
             let parameters = Parameters::parse(asking.query)?;
-            match info.name.as_deref() {
-                None => search.collections(&asking),
-                Some(name) => search.collection(name, &asking, &parameters).await,
-            }
+            let answer = async {
+                match info.name.as_deref() {
+                    None => search.collections(&asking),
+                    Some(name) => search.collection(name, &asking, &parameters).await,
+                }
+            };
+            in_time(PARENT, answer, || {
+                Status::too_large(format!(
+                    "The collection takes longer than {} s, and the parent cuts such answers off: ask for less at once, \
+                     with limit and withContinue, or for each resource by itself.",
+                    PARENT.as_secs()
+                ))
+            })
+            .await
         }
         Resources::PLURAL => {
             let route = Route::parse(info, &format!("{prefix}{}", Resources::PLURAL))?;
@@ -160,10 +177,44 @@ pub(crate) async fn serve(
             }
             only_read(request.method())?;
             let parameters = Parameters::parse(asking.query)?;
-            search.resources(route, &asking, &parameters).await
+            let limit = if route.may_last { search.deadline } else { PARENT };
+            let slow = too_slow(&route, prefix, limit);
+            in_time(limit, search.resources(route, &asking, &parameters), || slow).await
         }
         other => Err(Status::not_found(format!("The server does not know the resource {other:?}."))),
     }
+}
+
+/// The parent cuts what takes longer than 60 s, without a word to the client.
+const PARENT: Duration = Duration::from_secs(55);
+
+/// Refuses an answer that has not begun when the time is over, and breaks off one that has: the client sees that it is
+/// not whole.
+pub(crate) async fn in_time(
+    limit: Duration,
+    answer: impl Future<Output = Result<Response<Body>, Status>>,
+    slow: impl FnOnce() -> Status,
+) -> Result<Response<Body>, Status> {
+    let deadline = Instant::now() + limit;
+    let answer = timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(slow()))?;
+    Ok(answer.map(|body| apiserver::held(body, Some(deadline), ())))
+}
+
+/// What is said of an answer that has not begun in time: on a path that the parent cuts off, which other one lasts.
+fn too_slow(route: &Route, prefix: &str, limit: Duration) -> Status {
+    let seconds = limit.as_secs();
+    if route.may_last {
+        return Status::timeout(format!(
+            "The answer did not begin within {seconds} s; ask for less at once."
+        ));
+    }
+    let cluster = route.cluster.as_ref().map_or(ALL_CLUSTERS, |cluster| cluster.as_str());
+    Status::too_large(format!(
+        "The answer takes longer than {seconds} s, and the parent cuts this path off. Ask for less at once, or ask \
+         {prefix}{}/{cluster}/proxy{} instead, which may last.",
+        Resources::PLURAL,
+        route.path
+    ))
 }
 
 fn only_read(method: &Method) -> Result<(), Status> {

@@ -19,7 +19,7 @@
 //! * The values in Secrets are dropped before anything is stored, unless every rule that selects them says otherwise.
 //!
 //! Deliberately absent: Events in the rows of what they are about (`eventsInvolvedResources`), conversion between
-//! versions, handing a cluster from one shard to another, and everything about reading the store.
+//! versions, carrying what is stored from one shard's store to another's, and everything about reading the store.
 
 mod access;
 mod batch;

@@ -245,8 +245,12 @@ impl Governor {
 
 /// What should be with a cluster.
 fn wanted(cluster: &PediaCluster, shared: &BTreeMap<String, Vec<SyncRule>>, shard: &str) -> Wanted {
+    let has_it = cluster.status.as_ref().and_then(|status| status.sharding_name.as_deref());
     if cluster.spec.sharding_name.as_deref().unwrap_or_default() != shard {
-        return Wanted::Elsewhere;
+        return Wanted::Elsewhere { held: has_it == Some(shard) };
+    }
+    if has_it.is_some_and(|has_it| has_it != shard) {
+        return Wanted::Awaited;
     }
     if cluster.metadata.deletion_timestamp.is_some() {
         return Wanted::Deleted;
@@ -303,4 +307,31 @@ where
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use api::pedia::PediaClusterSpec;
+
+    use super::*;
+
+    #[test]
+    fn number_25_a_cluster_goes_to_another_shard_once_the_one_before_has_let_it_go() {
+        let meant = |spec: Option<&str>, status: Option<&str>| {
+            let spec =
+                PediaClusterSpec { sharding_name: spec.map(Into::into), ..PediaClusterSpec::default() };
+            let mut cluster = PediaCluster::new("c1", spec);
+            let sharding_name = status.map(str::to_owned);
+            cluster.status = Some(PediaClusterStatus { sharding_name, ..PediaClusterStatus::default() });
+            move |shard| wanted(&cluster, &BTreeMap::new(), shard)
+        };
+        let moving = meant(Some("b"), Some("a"));
+        assert_eq!(moving("a"), Wanted::Elsewhere { held: true });
+        assert_eq!(moving("b"), Wanted::Awaited);
+        assert_eq!(moving(""), Wanted::Elsewhere { held: false });
+        let free = meant(Some("b"), None);
+        assert!(matches!((free("a"), free("b")), (Wanted::Elsewhere { held: false }, Wanted::Synced(_))));
+        assert!(matches!(meant(None, Some(""))(""), Wanted::Synced(_)));
+        assert_eq!(meant(None, Some("a"))(""), Wanted::Awaited);
+    }
 }

@@ -38,7 +38,7 @@ enum Command {
         /// Only what needs no clusters: format, lints, unit tests.
         #[arg(long, conflicts_with = "e2e")]
         unit: bool,
-        /// Only the end-to-end tests, or one of them.
+        /// Only the end-to-end tests, or one of them, or the scenarios of the files whose names begin so.
         #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
         e2e: Option<String>,
         /// Leave the tests' fleet up afterwards, and use it if it is up: for working on one test.

@@ -43,11 +43,12 @@ pub struct Report {
     pub failed: usize,
 }
 
-/// Runs everything whose name begins with `only` (everything if `None`) on a fleet that is up.
+/// Runs what is called `only` on a fleet that is up, a scenario, the scenarios of files whose names begin so, or a test;
+/// everything if it is `None`.
 pub async fn run(fleet: &Fleet, only: Option<&str>) -> anyhow::Result<Report> {
+    let all = scenario::read(&paths::workspace().join("crates/fleet/scenarios"))?;
+    let scenarios = only.map_or_else(|| all.clone(), |only| scenario::called(&all, only));
     let wanted = |name: &str| only.is_none_or(|only| name == only || name.starts_with(&format!("{only}_")));
-    let scenarios = scenario::read(&paths::workspace().join("crates/fleet/scenarios"))?;
-    let scenarios: Vec<_> = scenarios.into_iter().filter(|scenario| wanted(&scenario.id)).collect();
     let tests: Vec<_> = tests::all().into_iter().filter(|test| wanted(test.name)).collect();
     if scenarios.is_empty() && tests.is_empty() {
         bail!("nothing is called {}", only.unwrap_or_default());
@@ -159,7 +160,9 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
     found
         .insert(String::from("parent.ca-file"), parent.authority()?.certificate_file().display().to_string());
     found.insert(String::from("bootstrap-token"), install::SAMPLE_TOKEN.to_owned());
-    found.insert(String::from("search"), String::from("/apis/clusterpedia.io/v1beta1/resources"));
+    let search = "/apis/clusterpedia.io/v1beta1/resources";
+    found.insert(String::from("search"), search.to_owned());
+    found.insert(String::from("server"), format!("{}{search}", parent.url()));
     found.insert(String::from("unknown-id"), String::from("11111111-2222-4333-8444-555555555555"));
     for child in fleet.children() {
         let name = &child.name;
@@ -254,6 +257,8 @@ fn expectation(step: &Step, variables: &BTreeMap<String, String>) -> anyhow::Res
         .chain(&mut expect.never)
         .chain(&mut expect.stderr)
         .chain(expect.headers.values_mut())
+        .chain(expect.items.iter_mut().flatten())
+        .chain(expect.ordered.iter_mut().flatten())
     {
         *text = fill(text, variables)?;
     }

@@ -7,9 +7,6 @@ use store::ClusterName;
 
 use super::subresource::Subresource;
 
-/// The feature gate without which nothing goes to a cluster.
-pub(crate) const GATE: &str = "AllowProxyRequestToClusters";
-
 /// The hub's flags as they were given (contract 4.1).
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
@@ -34,6 +31,9 @@ pub struct Forwarding {
 }
 
 impl Forwarding {
+    /// The feature gate without which nothing goes to a cluster.
+    pub const GATE: &str = "AllowProxyRequestToClusters";
+
     /// What the flags say; nothing if the gate is off. `deadline` is for whole answers that are neither watches nor
     /// followed logs nor upgrades.
     ///
@@ -48,7 +48,7 @@ impl Forwarding {
         ];
         if !gate {
             return match set.iter().find(|(_, set)| *set) {
-                Some((flag, _)) => Err(format!("{flag} needs --feature-gates={GATE}=true")),
+                Some((flag, _)) => Err(format!("{flag} needs --feature-gates={}=true", Self::GATE)),
                 None => Ok(None),
             };
         }
@@ -91,6 +91,11 @@ impl Forwarding {
         self.proxy_path || self.subresources.iter().any(|allowed| allowed.verbs().len() > 1)
     }
 
+    /// Every subresource that is allowed.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Subresource> {
+        self.subresources.iter().copied()
+    }
+
     /// What is allowed of a resource of the core group.
     pub(crate) fn of(&self, resource: &str) -> impl Iterator<Item = Subresource> {
         self.subresources.iter().copied().filter(move |allowed| allowed.parent == resource)
@@ -131,7 +136,7 @@ mod tests {
             (Flags { unsynchronised: true, ..Flags::default() }, "--allow-forward-unsync"),
         ] {
             let error = Forwarding::new(false, &flags, Duration::from_secs(1)).unwrap_err();
-            assert!(error.contains(name) && error.contains(GATE), "{error}");
+            assert!(error.contains(name) && error.contains(Forwarding::GATE), "{error}");
         }
         assert!(Forwarding::new(false, &Flags::default(), Duration::from_secs(1)).unwrap().is_none());
         assert!(Forwarding::new(true, &Flags::default(), Duration::from_secs(1)).unwrap().is_some());

@@ -1,5 +1,6 @@
 //! A request on its way to a cluster, and the answer on its way back.
 
+use api::names::headers::strip_hop_by_hop;
 use apiserver::{Body, Permit};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
@@ -144,7 +145,7 @@ async fn ask(live: &Live, visit: Visit, request: Request<Body>) -> Result<Answer
                 let stream = Stream::Address(Box::new(TokioIo::new(stream)), place);
                 return Ok(Answer::Switched(response.map(drop), stream));
             }
-            reach::strip_hop_by_hop(response.headers_mut());
+            strip_hop_by_hop(response.headers_mut());
             *response.version_mut() = http::Version::HTTP_11;
             Ok(Answer::Ordinary(response, Some(place)))
         }
@@ -157,7 +158,7 @@ fn addressed(mut request: Request<Body>, path_and_query: &str) -> Result<Request
     request.extensions_mut().clear();
     let headers = request.headers_mut();
     let protocol = headers.get(header::UPGRADE).cloned();
-    reach::strip_hop_by_hop(headers);
+    strip_hop_by_hop(headers);
     reach::strip_identity(headers);
     headers.remove(header::EXPECT);
     // The parent's aggregator asks for gzip on its own account and inflates for nobody.

@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reach::wants_upgrade;
 use store::ClusterName;
 
-use super::{Live, forwarding::GATE};
+use super::{Forwarding, Live};
 use crate::{
     language::forwarded,
     path::{Asked, Route},
@@ -55,7 +55,8 @@ impl Wanted {
             if forwarding.is_none_or(|forwarding| !forwarding.proxy_path) {
                 return Err(Status::not_found(format!(
                     "No requests go to clusters by this path: the hub was started without \
-                     --enable-proxy-path-for-forward-request and --feature-gates={GATE}=true.",
+                     --enable-proxy-path-for-forward-request and --feature-gates={}=true.",
+                    Forwarding::GATE
                 )));
             }
             return Ok(Some(Self {
@@ -85,8 +86,9 @@ impl Wanted {
         let Some(query) = marked(&route.asked, signs)? else { return Ok(None) };
         let Some(forwarding) = forwarding else {
             return Err(Status::bad_request(format!(
-                "Requests are not passed on to clusters here: the hub was started without --feature-gates={GATE}=true. \
-                 Visit the cluster through its socket instead."
+                "Requests are not passed on to clusters here: the hub was started without --feature-gates={}=true. \
+                 Visit the cluster through its socket instead.",
+                Forwarding::GATE
             )));
         };
         let cluster = one()?;

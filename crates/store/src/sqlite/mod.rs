@@ -18,6 +18,7 @@
 //! * offsets: leaps in the index (`leap.rs`)
 //! * fuzzy names: a trigram index for texts of three characters and more; shorter ones look at every name
 
+#[path = "../relational/body.rs"]
 mod body;
 mod change;
 mod driver;
@@ -31,6 +32,7 @@ mod range;
 mod readers;
 mod schema;
 mod select;
+#[path = "../relational/terms.rs"]
 mod terms;
 mod values;
 mod writer;

@@ -41,7 +41,8 @@ impl Search {
     /// Searches `store`. What `catalogue` says of the clusters counts from the moment it changes; `authorizer` is asked
     /// which clusters a caller may see.
     ///
-    /// An answer on a path that may last takes no longer than `deadline`. With `live`, clusters answer requests themselves, as far as it allows.
+    /// An answer on a path that may last takes no longer than `deadline`. With `live`, clusters answer requests
+    /// themselves, as far as it allows.
     pub fn new(
         store: Arc<dyn Store>,
         catalogue: watch::Receiver<Arc<Catalogue>>,

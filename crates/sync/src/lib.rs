@@ -8,7 +8,7 @@
 //! [`Ways`] tells others how a cluster is reached.
 //!
 //! Three kinds of files: what should be, given what is (`rules`, `prune`, `place`, `object`, `batch`, `rights`,
-//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `follow`); and the ways out
+//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`); and the ways out
 //! (`access`, `tunnel`, `parent`).
 //!
 //! * Nothing is listed again that did not change: a checkpoint is stored in the transaction of the rows that lead to it,
@@ -24,6 +24,7 @@
 mod access;
 mod batch;
 mod cluster;
+mod columns;
 mod counters;
 #[cfg(test)]
 mod fake;

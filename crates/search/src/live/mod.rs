@@ -123,7 +123,7 @@ impl Live {
         match planned.await {
             Ok(visit) => send::send(self, visit, asker.permit.clone(), request, open).await,
             Err(status) => {
-                open.end(Status::clone(&status).code);
+                open.end(status.code);
                 Err(status)
             }
         }

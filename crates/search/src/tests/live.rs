@@ -139,7 +139,7 @@ async fn number_83_a_marked_request_is_answered_by_the_cluster() {
     assert_eq!(get(&world, "/resources/clusters/c1/apis", &[MARKER, TOKEN]).await.json()["path"], "/apis");
     assert_eq!(get(&world, "/resources/api/v1/pods", &[MARKER, TOKEN]).await.code, 400);
     assert_eq!(get(&world, "/resources/c1/proxy/api/v1/services", &[MARKER, TOKEN]).await.code, 404);
-    assert_eq!(get(&world, &format!("{pods}/redirect"), &[MARKER, TOKEN]).await.code, 404);
+    assert_eq!(get(&world, &format!("{pods}/redirect"), &[MARKER, TOKEN]).await.code, 502);
     let admin = User::new("admin", &["system:masters"]);
     assert_eq!(world.send(&admin, Method::DELETE, pods, &[MARKER, TOKEN]).await.code, 405);
     let all = self::world(Flags { unsynchronised: true, ..Flags::default() }).await;

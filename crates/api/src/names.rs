@@ -85,6 +85,8 @@ pub mod annotations {
     /// On a ManagedCluster: the keys, comma-separated, of the labels that were taken from its agent although they lie
     /// outside the prefixes an agent may set freely.
     pub const AGENT_LABELS: &str = "clusterway.io/agent-labels";
+    /// On the Lease of the hub that holds the store of the search: where other hubs reach it, an IP address and a port.
+    pub const HUB_ADDRESS: &str = "clusterway.io/hub-address";
     /// On the agent's Lease: replaces the Lease's UID as the cluster id.
     pub const LEGACY_CLUSTER_ID: &str = "legacy-cluster-id";
 }
@@ -184,6 +186,17 @@ pub mod headers {
     pub const CHILD_IMPERSONATE_UID: &str = "clusterway-child-impersonate-uid";
     /// Impersonation inside the child: group, repeated.
     pub const CHILD_IMPERSONATE_GROUP: &str = "clusterway-child-impersonate-group";
+    /// Begins the names of the headers in which one hub tells another for whom it asks. They count from the hubs' own
+    /// ServiceAccount only.
+    pub const RELAYED_PREFIX: &str = "clusterway-relayed-";
+    /// The name of the user for whom a hub asks.
+    pub const RELAYED_USER: &str = "clusterway-relayed-user";
+    /// The user's uid.
+    pub const RELAYED_UID: &str = "clusterway-relayed-uid";
+    /// A group of the user, repeated.
+    pub const RELAYED_GROUP: &str = "clusterway-relayed-group";
+    /// Begins the name of a header with an extra of the user; its percent-encoded key follows.
+    pub const RELAYED_EXTRA_PREFIX: &str = "clusterway-relayed-extra-";
     /// The parent's audit id of a request.
     pub const AUDIT_ID: &str = "audit-id";
     /// Headers that belong to one connection only (RFC 9110, 7.6.1), beside those that `Connection` names. Whoever passes

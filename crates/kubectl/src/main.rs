@@ -1,7 +1,7 @@
 //! `kubectl-clusterway`, the kubectl plug-in; also answers to the name `kubectl-clusternet`.
 //!
-//! It visits a child with the caller's own kubectl, and saves typing for what plain kubectl can do too: listing
-//! clusters, making registration tokens, writing kubeconfigs.
+//! It visits a child with the caller's own kubectl, and saves typing for what plain kubectl can do too: searching all
+//! clusters, listing them, making registration tokens, writing kubeconfigs.
 //!
 //! Deliberately absent: commands of kubectl's own. They are kubectl's, of whatever version the caller has.
 

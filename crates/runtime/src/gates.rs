@@ -67,6 +67,8 @@ mod tests {
         assert!(!gates.enabled("SocketConnection", true));
         assert!(gates.enabled("AppPusher", false));
         assert!(gates.enabled("Recovery", true));
+        let of_the_search = "AllowSyncAllResources=true,AllowSyncAllCustomResources=true,ClusterAuthenticationFromSecret=false";
+        assert!(of_the_search.parse::<FeatureGates>().unwrap().enabled("AllowSyncAllResources", false));
         for (bad, part) in [
             ("Sockets=true", "\"Sockets\" is not known"),
             ("AppPusher=yes", "not true or false"),

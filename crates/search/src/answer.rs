@@ -32,8 +32,8 @@ pub(crate) enum Format {
     List { api_version: String, kind: String, shape: Shape },
     /// A Table of one resource.
     Table { version: &'static str, columns: Columns, include: Include, api_version: String },
-    /// A collection's objects.
-    Collection { name: String, shape: Shape, types: BTreeSet<CollectionResourceType> },
+    /// A collection's objects, under the API version that was asked.
+    Collection { api_version: String, name: String, shape: Shape, types: BTreeSet<CollectionResourceType> },
     /// A Table of a collection's objects.
     CollectionTable { version: &'static str, include: Include },
 }
@@ -106,7 +106,7 @@ pub(crate) async fn stream_rows(
 pub(crate) fn single(row: &Row, format: Format, media_type: &str) -> Result<Response<Body>, Status> {
     let mut out = Vec::with_capacity(row.json.len() + 512);
     if let Format::List { shape, api_version, .. } = &format {
-        let object = Object::of(row).map(|object| object.in_version(api_version));
+        let object = Object::of(row).map(|object| object.in_version(Some(api_version)));
         object.and_then(|object| object.write(*shape, &mut out)).map_err(status::broken)?;
     } else {
         let mut writer = Writer { format, paging: Paging::default(), now: Timestamp::now(), written: 0 };
@@ -186,11 +186,10 @@ impl Writer {
             ),
             Format::Table { version, columns, .. } => table(version, &columns.definitions()),
             Format::CollectionTable { version, .. } => table(version, &collection_columns()),
-            Format::Collection { name, .. } => format!(
-                r#"{{"kind":"{}","apiVersion":"{}/{}","metadata":{{"name":{}}},"items":["#,
+            Format::Collection { api_version, name, .. } => format!(
+                r#"{{"kind":"{}","apiVersion":{},"metadata":{{"name":{}}},"items":["#,
                 CollectionResource::KIND,
-                api::search::GROUP,
-                api::search::VERSION,
+                json!(api_version),
                 json!(name)
             ),
         };
@@ -203,14 +202,16 @@ impl Writer {
         }
         self.written += 1;
         let now = self.now;
-        let object = Object::of(row)?.with_events(events);
         match &mut self.format {
-            Format::List { shape, api_version, .. } => object.in_version(api_version).write(*shape, out),
+            Format::List { shape, api_version, .. } => {
+                Object::of(row)?.with_events(events).in_version(Some(api_version)).write(*shape, out)
+            }
             Format::Table { version, columns, include, api_version } => {
-                let object = object.in_version(api_version);
-                write_table_row(&columns.cells(row, now), &object, version, *include, out)
+                let shown = Shown { row, events, api_version: Some(api_version) };
+                write_table_row(&columns.cells(row, now), shown, version, *include, out)
             }
             Format::Collection { shape, types, .. } => {
+                let object = Object::of(row)?.with_events(events);
                 let resource = &row.position.resource;
                 types.insert(CollectionResourceType {
                     group: resource.group.clone(),
@@ -221,8 +222,8 @@ impl Writer {
                 object.write(*shape, out)
             }
             Format::CollectionTable { version, include } => {
-                let cells = collection_cells(row, &object.kind(), now);
-                write_table_row(&cells, &object, version, *include, out)
+                let cells = collection_cells(row, &Object::of(row)?.kind(), now);
+                write_table_row(&cells, Shown { row, events, api_version: None }, version, *include, out)
             }
         }
     }
@@ -249,23 +250,35 @@ impl Writer {
     }
 }
 
+/// The object of a row of a Table.
+struct Shown<'a> {
+    row: &'a Row,
+    events: Option<String>,
+    /// The version it is given in, if not that it is stored in.
+    api_version: Option<&'a str>,
+}
+
 fn write_table_row(
     cells: &TableCells,
-    object: &Object<'_>,
+    shown: Shown<'_>,
     version: &'static str,
     include: Include,
     out: &mut Vec<u8>,
 ) -> Result<(), Broken> {
     out.extend_from_slice(b"{\"cells\":");
     serde_json::to_writer(&mut *out, cells).map_err(|_| Broken)?;
-    let shape = match include {
-        Include::None => None,
-        Include::Metadata => Some(Shape::Metadata(version)),
-        Include::Object => Some(Shape::AsStored),
-    };
-    if let Some(shape) = shape {
+    if include != Include::None {
         out.extend_from_slice(b",\"object\":");
-        object.write(shape, out)?;
+    }
+    let Shown { row, events, api_version } = shown;
+    match include {
+        Include::None => {}
+        Include::Metadata => {
+            Object::metadata_of(row)?.with_events(events).write(Shape::Metadata(version), out)?;
+        }
+        Include::Object => {
+            Object::of(row)?.with_events(events).in_version(api_version).write(Shape::AsStored, out)?
+        }
     }
     out.push(b'}');
     Ok(())

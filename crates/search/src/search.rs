@@ -41,7 +41,7 @@ pub(crate) struct Inner {
     pub(crate) authorizer: Authorizer,
     /// How long an answer on a path that may last may take.
     pub(crate) deadline: Duration,
-    pub(crate) live: Option<Live>,
+    pub(crate) live: Option<Arc<Live>>,
 }
 
 /// The clusters a request is about.
@@ -152,7 +152,9 @@ impl Inner {
 
     /// `collectionresources`
     pub(crate) fn collections(&self, asking: &Asking<'_>) -> Result<Response<Body>, Status> {
-        let list = collection::list(&self.catalogue());
+        let mut list = collection::list(&self.catalogue());
+        let definitions = list.items.iter_mut().map(|item| &mut item.api_version);
+        definitions.chain([&mut list.api_version]).for_each(|told| *told = api_version(asking));
         let (form, media_type) = form::accepted(asking.headers)?;
         let document = match form {
             Form::Table(version) => {
@@ -186,7 +188,8 @@ impl Inner {
             }
             Form::Objects | Form::Metadata(_) => {
                 let shape = shape(form, &mut search);
-                Format::Collection { name: name.to_owned(), shape, types: BTreeSet::new() }
+                let (api_version, name) = (api_version(asking), name.to_owned());
+                Format::Collection { api_version, name, shape, types: BTreeSet::new() }
             }
         };
         self.select(search, &scope, format, media_type).await
@@ -451,6 +454,11 @@ fn shape(form: Form, search: &mut Search) -> Shape {
         }
         Form::Objects | Form::Table(_) => Shape::AsStored,
     }
+}
+
+/// The name under which the API was asked: each of its names has its own answers.
+fn api_version(asking: &Asking<'_>) -> String {
+    format!("{}/{}", asking.info.group, asking.info.version)
 }
 
 /// The version of the cluster, or that of Kubernetes whose kinds are known here.

@@ -26,46 +26,61 @@ use crate::{
     search::Inner,
 };
 
-/// The search API over a store, ready to be served.
+/// The search API over a store that comes and goes, ready to be served.
 #[derive(Clone)]
-pub struct Search(Option<Arc<Inner>>);
+pub struct Search {
+    stores: watch::Receiver<Option<Arc<dyn Store>>>,
+    catalogue: watch::Receiver<Arc<Catalogue>>,
+    authorizer: Authorizer,
+    deadline: Duration,
+    live: Option<Arc<Live>>,
+}
 
 /// A request for data, as far as the search looks at it.
 pub(crate) struct Asking<'a> {
     pub(crate) user: &'a User,
+    pub(crate) info: &'a RequestInfo,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: &'a str,
 }
 
 impl Search {
-    /// Searches `store`. What `catalogue` says of the clusters counts from the moment it changes; `authorizer` is asked
-    /// which clusters a caller may see.
+    /// Searches the store that is in `stores` at the time of the request; without one, every request is answered 503.
+    /// What `catalogue` says of the clusters counts from the moment it changes; `authorizer` is asked which clusters a
+    /// caller may see.
     ///
     /// An answer on a path that may last takes no longer than `deadline`. With `live`, clusters answer requests
     /// themselves, as far as it allows.
     pub fn new(
-        store: Arc<dyn Store>,
+        stores: watch::Receiver<Option<Arc<dyn Store>>>,
         catalogue: watch::Receiver<Arc<Catalogue>>,
         authorizer: Authorizer,
         deadline: Duration,
         live: Option<Live>,
     ) -> Self {
-        Self(Some(Arc::new(Inner { store, catalogue, authorizer, deadline, live })))
+        Self { stores, catalogue, authorizer, deadline, live: live.map(Arc::new) }
     }
 
-    /// For a process without a store: there is something to discover, and every request is answered 503. The parent
-    /// would take an API that is not there for a failure of all discovery.
-    pub fn without_store() -> Self {
-        Self(None)
+    /// What one request is answered from.
+    fn inner(&self) -> Result<Inner, Status> {
+        let store = self.stores.borrow().clone().ok_or_else(|| {
+            Status::unavailable("This hub does not have the store of the search. Try again in a moment.")
+                .retry_after(1)
+        })?;
+        Ok(Inner {
+            store,
+            catalogue: self.catalogue.clone(),
+            authorizer: self.authorizer.clone(),
+            deadline: self.deadline,
+            live: self.live.clone(),
+        })
     }
 
     /// The API under its name and under the one it had long ago.
     pub fn apis(&self) -> Vec<Arc<dyn Api>> {
         [(GROUP, VERSION), (OLD_GROUP, OLD_VERSION)]
             .into_iter()
-            .map(|(group, version)| {
-                Arc::new(Named { group, version, search: self.0.clone() }) as Arc<dyn Api>
-            })
+            .map(|(group, version)| Arc::new(Named { group, version, search: self.clone() }) as Arc<dyn Api>)
             .collect()
     }
 }
@@ -74,7 +89,7 @@ impl Search {
 struct Named {
     group: &'static str,
     version: &'static str,
-    search: Option<Arc<Inner>>,
+    search: Search,
 }
 
 impl Api for Named {
@@ -94,8 +109,7 @@ impl Api for Named {
             verbs: verbs.iter().map(|&verb| verb.to_owned()).collect(),
             ..Resource::default()
         };
-        let live = self.search.as_ref().and_then(|search| search.live.as_ref());
-        let verbs: &[&str] = match live {
+        let verbs: &[&str] = match &self.search.live {
             Some(live) if live.forwarding().writes() => &["create", "delete", "get", "patch", "update"],
             _ => &["get"],
         };
@@ -118,11 +132,7 @@ impl Api for Named {
     ) -> BoxFuture<'static, Result<Response<Body>, Status>> {
         let (search, prefix) = (self.search.clone(), format!("/apis/{}/{}/", self.group, self.version));
         Box::pin(async move {
-            let Some(search) = search else {
-                return Err(Status::unavailable(
-                    "This hub has no store to search: it was started without one, or another process holds it.",
-                ));
-            };
+            let search = search.inner()?;
             let asker = Asker {
                 user: &context.user,
                 info: &context.info,
@@ -148,6 +158,7 @@ pub(crate) async fn serve(
     }
     let asking = Asking {
         user: asker.user,
+        info,
         headers: request.headers(),
         query: request.uri().query().unwrap_or_default(),
     };
@@ -173,7 +184,7 @@ pub(crate) async fn serve(
         Resources::PLURAL => {
             let route = Route::parse(info, &format!("{prefix}{}", Resources::PLURAL))?;
             let signs = Signs { method: request.method(), headers: asking.headers, query: asking.query };
-            if let Some(wanted) = Wanted::read(search.live.as_ref(), &route, &signs)? {
+            if let Some(wanted) = Wanted::read(search.live.as_deref(), &route, &signs)? {
                 return search.forward(wanted, asker, request).await;
             }
             only_read(request.method())?;

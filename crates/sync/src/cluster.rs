@@ -27,8 +27,9 @@ use crate::{
 
 /// The status of one cluster is written at most this often.
 const WRITES: Duration = Duration::from_secs(1);
-/// Credentials in Secrets are read again so often.
-const RENEWS: Duration = Duration::from_secs(30);
+/// Credentials in Secrets are read again so often. They are not watched: the hub is given single Secrets to `get`, and a
+/// watch on each would be one more right to grant and a connection to the parent for each.
+const RENEWS: Duration = Duration::from_secs(10);
 
 /// Makes a transport to the registered cluster with an id.
 pub(crate) type Tunnels = dyn Fn(&str) -> Arc<dyn Transport> + Send + Sync;

@@ -1,5 +1,5 @@
-//! Follows the parent's PediaClusters and ClusterSyncResources, and keeps a supervisor for each cluster, while this hub
-//! leads.
+//! Follows the parent's PediaClusters and ClusterSyncResources, and keeps a supervisor for each cluster, while there is
+//! a store to write to.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,8 +19,9 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use runtime::{Tasks, lease::Leadership};
+use runtime::Tasks;
 use serde::de::DeserializeOwned;
+use store::Store;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
@@ -28,19 +29,22 @@ use crate::{
     rules::Rules,
 };
 
-/// Works in every term of leadership.
-pub(crate) async fn lead(
+/// Works whenever there is a store to write to; what it needs besides is made by `shared`.
+pub(crate) async fn work(
     tasks: Tasks,
     client: Client,
-    mut leadership: watch::Receiver<Leadership>,
-    shared: Arc<Shared>,
+    mut stores: watch::Receiver<Option<Arc<dyn Store>>>,
+    shared: impl Fn(Arc<dyn Store>) -> Arc<Shared>,
 ) {
-    while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
+    loop {
+        let Ok(Some(store)) = stores.wait_for(Option::is_some).await.map(|store| store.clone()) else {
+            return;
+        };
         tracing::info!("synchronisation begins");
-        let mut governor = Governor::new(Arc::clone(&shared), tasks.child());
+        let mut governor = Governor::new(shared(store), tasks.child());
         let ended = tokio::select! {
             () = governor.govern(&client) => false,
-            lost = leadership.wait_for(|leadership| !leadership.held) => lost.is_err(),
+            withdrawn = stores.wait_for(Option::is_none) => withdrawn.is_err(),
         };
         governor.resign().await;
         tracing::info!("synchronisation ends");
@@ -57,7 +61,7 @@ enum News {
     Rules(Event<ClusterSyncResources>),
 }
 
-/// One term of leadership.
+/// One term with a store.
 struct Governor {
     shared: Arc<Shared>,
     term: Tasks,
@@ -310,28 +314,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use api::pedia::PediaClusterSpec;
-
-    use super::*;
-
-    #[test]
-    fn number_25_a_cluster_goes_to_another_shard_once_the_one_before_has_let_it_go() {
-        let meant = |spec: Option<&str>, status: Option<&str>| {
-            let spec =
-                PediaClusterSpec { sharding_name: spec.map(Into::into), ..PediaClusterSpec::default() };
-            let mut cluster = PediaCluster::new("c1", spec);
-            let sharding_name = status.map(str::to_owned);
-            cluster.status = Some(PediaClusterStatus { sharding_name, ..PediaClusterStatus::default() });
-            move |shard| wanted(&cluster, &BTreeMap::new(), shard)
-        };
-        let moving = meant(Some("b"), Some("a"));
-        assert_eq!(moving("a"), Wanted::Elsewhere { held: true });
-        assert_eq!(moving("b"), Wanted::Awaited);
-        assert_eq!(moving(""), Wanted::Elsewhere { held: false });
-        let free = meant(Some("b"), None);
-        assert!(matches!((free("a"), free("b")), (Wanted::Elsewhere { held: false }, Wanted::Synced(_))));
-        assert!(matches!(meant(None, Some(""))(""), Wanted::Synced(_)));
-        assert_eq!(meant(None, Some("a"))(""), Wanted::Awaited);
-    }
-}
+mod tests;

@@ -106,7 +106,7 @@ pub(crate) async fn stream_rows(
 pub(crate) fn single(row: &Row, format: Format, media_type: &str) -> Result<Response<Body>, Status> {
     let mut out = Vec::with_capacity(row.json.len() + 512);
     if let Format::List { shape, api_version, .. } = &format {
-        let object = Object::of(row).map(|object| object.in_version(Some(api_version)));
+        let object = Object::of(row).map(|object| object.in_version(Some(api_version.as_str())));
         object.and_then(|object| object.write(*shape, &mut out)).map_err(status::broken)?;
     } else {
         let mut writer = Writer { format, paging: Paging::default(), now: Timestamp::now(), written: 0 };
@@ -204,10 +204,10 @@ impl Writer {
         let now = self.now;
         match &mut self.format {
             Format::List { shape, api_version, .. } => {
-                Object::of(row)?.with_events(events).in_version(Some(api_version)).write(*shape, out)
+                Object::of(row)?.with_events(events).in_version(Some(api_version.as_str())).write(*shape, out)
             }
             Format::Table { version, columns, include, api_version } => {
-                let shown = Shown { row, events, api_version: Some(api_version) };
+                let shown = Shown { row, events, api_version: Some(api_version.as_str()) };
                 write_table_row(&columns.cells(row, now), shown, version, *include, out)
             }
             Format::Collection { shape, types, .. } => {

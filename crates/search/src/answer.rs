@@ -277,7 +277,7 @@ fn write_table_row(
             Object::metadata_of(row)?.with_events(events).write(Shape::Metadata(version), out)?;
         }
         Include::Object => {
-            Object::of(row)?.with_events(events).in_version(api_version).write(Shape::AsStored, out)?
+            Object::of(row)?.with_events(events).in_version(api_version).write(Shape::AsStored, out)?;
         }
     }
     out.push(b'}');

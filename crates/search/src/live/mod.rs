@@ -118,7 +118,13 @@ impl Live {
             let route = credential::enter(way, given, request.method(), upgrade, cluster)?;
             let lasts = upgrade || reach::follows(path_and_query.split_once('?').map(|(_, query)| query));
             let deadline = (!lasts).then(|| Instant::now() + self.forwarding.deadline);
-            Ok(Visit { route, cluster: cluster.as_str().to_owned(), path_and_query, deadline, upgrade })
+            Ok::<_, Status>(Visit {
+                route,
+                cluster: cluster.as_str().to_owned(),
+                path_and_query,
+                deadline,
+                upgrade,
+            })
         };
         match planned.await {
             Ok(visit) => send::send(self, visit, asker.permit.clone(), request, open).await,

@@ -1,6 +1,6 @@
 //! What the clusters answer themselves.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use apiserver::{Body, User};
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -70,7 +70,7 @@ async fn world(flags: Flags) -> World {
     let reach = Reach::new(registry, Directory::default(), Limits { in_flight_per_child: 10 }, &metrics);
     let forwarding = Forwarding::new(true, &flags, Duration::from_secs(5)).unwrap().unwrap();
     let mut world = World::new().await;
-    world.inner().live = Some(Live::new(Known(url), reach, tasks, forwarding));
+    world.inner().live = Some(Arc::new(Live::new(Known(url), reach, tasks, forwarding)));
     world
 }
 

@@ -91,9 +91,9 @@ async fn a_store_that_is_gone_for_a_while_is_an_error_to_retry_and_comes_back_by
     store.apply(batch("c", vec![thing("a", 1)], 1)).await.unwrap();
     for crash in [false, true] {
         if crash {
-            server.crash().unwrap()
+            server.crash().unwrap();
         } else {
-            server.stop().unwrap()
+            server.stop().unwrap();
         }
         let error = store.apply(batch("c", vec![thing("b", 2)], 2)).await.unwrap_err();
         assert!(error.is_retryable(), "{error}");

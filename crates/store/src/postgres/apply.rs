@@ -356,7 +356,7 @@ struct Columns<'b> {
 #[derive(Default)]
 struct Terms<'b> {
     scopes: Vec<i32>,
-    terms: Vec<Vec<u8>>,
+    encoded: Vec<Vec<u8>>,
     namespaces: Vec<&'b str>,
     objects: Vec<i64>,
 }
@@ -364,7 +364,7 @@ struct Terms<'b> {
 impl<'b> Terms<'b> {
     fn add(&mut self, scope: i32, term: &[u8], namespace: &'b str, object: i64) {
         self.scopes.push(scope);
-        self.terms.push(term.to_vec());
+        self.encoded.push(term.to_vec());
         self.namespaces.push(namespace);
         self.objects.push(object);
     }
@@ -386,17 +386,14 @@ impl<'b> Changes<'b> {
             }
             (Now::Gone | Now::Same { .. }, _) => {}
             (Now::New { upsert, uid, version, number }, stored) => {
-                let id = match stored {
-                    Some(stored) => stored.id,
-                    None => {
-                        scope.last_object += 1;
-                        if scope.last_object >= 1 << 32 {
-                            return Err(Error::Failed(
-                                "a resource of a cluster has had too many objects".into(),
-                            ));
-                        }
-                        ids(scope.id.into()).start() | scope.last_object
+                let id = if let Some(stored) = stored {
+                    stored.id
+                } else {
+                    scope.last_object += 1;
+                    if scope.last_object >= 1 << 32 {
+                        return Err(Error::Failed("a resource of a cluster has had too many objects".into()));
                     }
+                    ids(scope.id.into()).start() | scope.last_object
                 };
                 let row_terms = values::row_terms(&all_terms(memory, upsert));
                 let old: &[Vec<u8>] = stored.as_ref().map_or(&[], |stored| &stored.terms);
@@ -454,12 +451,12 @@ impl<'b> Changes<'b> {
             Ok(())
         };
         let gone_terms = async {
-            let Terms { scopes, terms, namespaces, objects } = &self.gone_terms;
+            let Terms { scopes, encoded, namespaces, objects } = &self.gone_terms;
             if !scopes.is_empty() {
                 let sql = "DELETE FROM clusterway.term AS t USING unnest($1::int[], $2::bytea[], $3::text[], $4::bigint[]) \
                            AS u (scope, term, namespace, object) WHERE t.scope = u.scope AND t.term = u.term \
                            AND t.namespace = u.namespace AND t.object = u.object";
-                channel.execute(sql, &[scopes, terms, namespaces, objects]).await?;
+                channel.execute(sql, &[scopes, encoded, namespaces, objects]).await?;
             }
             Ok(())
         };
@@ -523,13 +520,13 @@ impl Columns<'_> {
 
 impl Terms<'_> {
     async fn insert(&self, channel: &Channel) -> Result<(), Error> {
-        let Self { scopes, terms, namespaces, objects } = self;
+        let Self { scopes, encoded, namespaces, objects } = self;
         if scopes.is_empty() {
             return Ok(());
         }
         let sql = "INSERT INTO clusterway.term (scope, term, namespace, object) \
                    SELECT * FROM unnest($1::int[], $2::bytea[], $3::text[], $4::bigint[]) ON CONFLICT DO NOTHING";
-        channel.execute(sql, &[scopes, terms, namespaces, objects]).await.map(drop)
+        channel.execute(sql, &[scopes, encoded, namespaces, objects]).await.map(drop)
     }
 }
 

@@ -337,7 +337,7 @@ async fn a_server_that_leaves_a_ping_unanswered_is_given_up() {
 }
 
 /// A server that repeats what it is sent: as its answer, or after switching protocols.
-async fn echo(tasks: Tasks, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+fn echo(tasks: &Tasks, mut request: Request<Incoming>) -> Response<Body> {
     if request.headers().contains_key(header::UPGRADE) {
         let upgraded = hyper::upgrade::on(&mut request);
         tasks.spawn("echo", async move {
@@ -346,7 +346,7 @@ async fn echo(tasks: Tasks, mut request: Request<Incoming>) -> Result<Response<B
         });
         let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
         let response = response.header("connection", "Upgrade").header("upgrade", "SPDY/3.1");
-        return Ok(response
+        return response
             .body(http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync())
             .unwrap());
     }
@@ -354,7 +354,7 @@ async fn echo(tasks: Tasks, mut request: Request<Incoming>) -> Result<Response<B
     let mut response = Response::new(body.map_err(Into::into).boxed_unsync());
     *response.headers_mut() = parts.headers;
     response.headers_mut().insert("path", parts.uri.to_string().parse().unwrap());
-    Ok(response)
+    response
 }
 
 /// The way to a server of [`echo`].
@@ -366,7 +366,7 @@ async fn to_echo(tasks: &Tasks) -> crate::ClusterAccess {
         while let Ok((tcp, _)) = listener.accept().await {
             let tasks = connections.clone();
             connections.spawn("connection", async move {
-                let service = service_fn(|request| echo(tasks.clone(), request));
+                let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(echo(&tasks, request))));
                 let connection = hyper::server::conn::http1::Builder::new();
                 let _ = connection.serve_connection(TokioIo::new(tcp), service).with_upgrades().await;
             });

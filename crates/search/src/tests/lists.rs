@@ -301,7 +301,7 @@ async fn objects_come_with_their_events_where_it_is_asked_for() {
             |at: usize| &list["items"][at]["metadata"]["annotations"]["shadow.clusterpedia.io/events"];
         let events: serde_json::Value = serde_json::from_str(annotation(0).as_str().unwrap()).unwrap();
         let mut reasons: Vec<_> = events.as_array().unwrap().iter().map(|event| &event["reason"]).collect();
-        reasons.sort_by_key(std::string::ToString::to_string);
+        reasons.sort_by_key(ToString::to_string);
         assert_eq!(reasons, ["one", "two"]);
         assert!(annotation(1).is_null(), "events of another cluster are about other objects");
     }

@@ -1,6 +1,6 @@
 // Asks Go what templates render to, and prints the answers as the corpus of crates/gotemplate:
 //
-//	go run . > ../../crates/gotemplate/tests/corpus/charts.json
+//	TZ=UTC go run . > ../../crates/gotemplate/tests/corpus/charts.json
 //
 // The templates are in templates/, one file for each group: of a .txt file every line is a template, in a .tmpl file a
 // line of %% stands between them. They are rendered with data.json, decoded as Kubernetes decodes unstructured objects.

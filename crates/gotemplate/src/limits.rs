@@ -39,7 +39,7 @@ pub(crate) const VALUE_DEPTH: usize = 150;
 pub(crate) struct Budget {
     steps: u64,
     memory: usize,
-    pub(crate) depth: usize,
+    depth: usize,
     pub(crate) regex_size: usize,
 }
 

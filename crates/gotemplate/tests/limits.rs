@@ -60,10 +60,7 @@ fn widths_and_precisions_are_bounded() {
         assert!(matches!(error.kind, ErrorKind::Limit(Limit::Memory | Limit::Steps)), "{template}: {error}");
     }
     // Beyond a million Go itself declines.
-    assert_eq!(
-        render_with(r#"{{ printf "%*d" 1000001 1 }}"#, &json!({}), &limits).unwrap(),
-        "%!(BADWIDTH)1"
-    );
+    assert_eq!(render_with(r#"{{ printf "%*d" 1000001 1 }}"#, &json!({}), &limits).unwrap(), "%!(BADWIDTH)1");
 }
 
 #[test]
@@ -102,7 +99,8 @@ fn loops_end() {
 #[test]
 fn shared_parts_are_not_printed_or_compared_forever() {
     // Sixty levels of two references each: small in memory, endless on paper.
-    let build = r"{{ $l := list }}{{ $m := list }}{{ range 60 }}{{ $l = list $l $l }}{{ $m = list $m $m }}{{ end }}";
+    let build =
+        r"{{ $l := list }}{{ $m := list }}{{ range 60 }}{{ $l = list $l $l }}{{ $m = list $m $m }}{{ end }}";
     for end in [
         "{{ $l }}",
         "{{ toJson $l }}",
@@ -172,7 +170,12 @@ fn regular_expressions_are_bounded_in_size_and_in_work() {
     }
     // The classic: exponential for backtracking engines.
     assert_eq!(
-        render_with(r#"{{ regexMatch "^(a+)+$" (print (repeat 5000 "a") "b") }}"#, &json!({}), &Limits::default()).unwrap(),
+        render_with(
+            r#"{{ regexMatch "^(a+)+$" (print (repeat 5000 "a") "b") }}"#,
+            &json!({}),
+            &Limits::default()
+        )
+        .unwrap(),
         "false"
     );
     for template in [
@@ -256,6 +259,7 @@ fn errors_name_the_place_and_never_a_value() {
         assert!(!text.contains("c2Vj") && !text.contains("424242"), "{template}: {text}");
         assert_eq!(error.line, 1);
     }
-    let error = render_with(r#"{{ if true }}{{ fail "set a region" }}{{ end }}"#, &data, &Limits::default()).unwrap_err();
+    let error = render_with(r#"{{ if true }}{{ fail "set a region" }}{{ end }}"#, &data, &Limits::default())
+        .unwrap_err();
     assert_eq!(error.to_string(), "t:1:17: fail: set a region");
 }

@@ -1,6 +1,9 @@
 //! Calls: arguments are counted, evaluated and checked; errors get the function's name and place.
 
-use super::{Evaluated, Render, pipeline::fit};
+use super::{
+    Evaluated, Render,
+    pipeline::{constant, fit},
+};
 use crate::{
     error::{ErrorKind, Fault, Position},
     functions::{Function, Type},
@@ -50,7 +53,7 @@ impl Render<'_> {
     ) -> Evaluated<Value> {
         let mut value = Value::Missing;
         for argument in arguments {
-            value = self.argument(argument, Type::Raw, dot)?;
+            value = self.operand(argument, dot)?;
             if value.truth() == by {
                 return Ok(value);
             }
@@ -71,12 +74,11 @@ impl Render<'_> {
         for argument in arguments {
             let wanted = function.parameter(values.len()).unwrap_or(Type::Any);
             values.push(match argument.term {
-                // What goes wrong inside has names of its own.
-                Term::Function(_) | Term::Pipeline(_) | Term::Chain(..) => {
-                    let value = self.operand(argument, dot)?;
-                    fit(value, wanted, argument.position).map_err(named)?
+                Term::Nil | Term::Bool(_) | Term::Number(_) | Term::Text(_) => {
+                    constant(argument, wanted).map_err(named)?
                 }
-                _ => self.argument(argument, wanted, dot).map_err(named)?,
+                // What goes wrong inside has names of its own.
+                _ => fit(self.operand(argument, dot)?, wanted, argument.position).map_err(named)?,
             });
         }
         if let Some(last) = last {

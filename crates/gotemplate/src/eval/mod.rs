@@ -228,7 +228,8 @@ impl Render<'_> {
     }
 
     fn write(&mut self, bytes: &[u8], position: Position) -> Evaluated<()> {
-        self.room = self.room.checked_sub(bytes.len()).ok_or((Limit::Output.into(), position))?;
+        self.room =
+            self.room.checked_sub(bytes.len()).ok_or_else(|| (Fault::from(Limit::Output), position))?;
         self.output.extend_from_slice(bytes);
         Ok(())
     }

@@ -81,34 +81,23 @@ impl Render<'_> {
         }
     }
 
-    /// An operand for a parameter of that type. Constants take the type, values must have it.
-    pub(super) fn argument(&mut self, operand: &Operand, wanted: Type, dot: &Value) -> Evaluated<Value> {
-        let fault = |message: String| Err((Fault::wrong_type(message), operand.position));
-        let expected = match wanted {
-            Type::Int => "integer",
-            Type::Float => "float",
-            other => other.name(),
-        };
-        match (&operand.term, wanted) {
-            (Term::Nil, Type::Any | Type::Raw | Type::Map) => fit(Value::Missing, wanted, operand.position),
-            (Term::Nil, _) => fault(format!("cannot assign nil to {}", wanted.name())),
-            (Term::Number(number), Type::Int) => match number.int {
-                Some(int) => Ok(Value::int(int)),
-                None => fault("expected integer; found another number".into()),
-            },
-            (Term::Number(number), Type::Float) => Ok(Value::Float(number.float)),
-            (Term::Bool(_), Type::Bool | Type::Any | Type::Raw)
-            | (Term::Text(_), Type::Text | Type::Any | Type::Raw)
-            | (Term::Number(_), Type::Any | Type::Raw) => self.operand(operand, dot),
-            (Term::Bool(_) | Term::Text(_) | Term::Number(_), _) => {
-                fault(format!("expected {expected}; found another constant"))
-            }
-            _ => fit(self.operand(operand, dot)?, wanted, operand.position),
-        }
-    }
-
     fn variable(&mut self, name: &str, position: Position) -> Evaluated<Value> {
         self.scope.get(name).map_err(|fault| (fault, position))
+    }
+}
+
+/// A constant for a parameter of that type: it takes the type, if it can.
+pub(super) fn constant(operand: &Operand, wanted: Type) -> Evaluated<Value> {
+    let fault = |message: String| Err((Fault::wrong_type(message), operand.position));
+    match (&operand.term, wanted) {
+        (Term::Nil, Type::Any | Type::Raw | Type::Map) => fit(Value::Missing, wanted, operand.position),
+        (Term::Nil, _) => fault(format!("cannot assign nil to {}", wanted.name())),
+        (Term::Number(Number { int: Some(int), .. }), Type::Int) => Ok(Value::int(*int)),
+        (Term::Number(number), Type::Float) => Ok(Value::Float(number.float)),
+        (Term::Number(number), Type::Any | Type::Raw) => Ok(ideal(*number)),
+        (Term::Bool(value), Type::Bool | Type::Any | Type::Raw) => Ok(Value::Bool(*value)),
+        (Term::Text(text), Type::Text | Type::Any | Type::Raw) => Ok(Value::Text(text.clone())),
+        _ => fault(format!("expected {}; found another constant", wanted.name())),
     }
 }
 

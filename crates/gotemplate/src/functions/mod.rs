@@ -159,7 +159,7 @@ impl std::fmt::Debug for Function {
     }
 }
 
-const TABLES: [&[Function]; 20] = [
+static TABLES: [&[Function]; 20] = [
     builtin::TABLE,
     case::TABLE,
     dates::TABLE,

@@ -69,7 +69,7 @@ enum Fill {
     Space,
 }
 
-const fn offset<'l>(z_for_utc: bool, minutes: bool, colons: bool, seconds: bool) -> Part<'l> {
+const fn offset(z_for_utc: bool, minutes: bool, colons: bool, seconds: bool) -> Part<'static> {
     Part::Offset { z_for_utc, colons, seconds, minutes }
 }
 
@@ -147,7 +147,7 @@ fn part_at(layout: &str) -> Option<(usize, Part<'static>)> {
         }
         return Some((digits + 1, Part::Fraction { separator, digits, zeros: digit == '0' }));
     }
-    let (name, part) = PARTS.iter().find(|(name, _)| layout.starts_with(name))?;
+    let (name, part) = PARTS.iter().find(|(name, _)| layout.starts_with(*name))?;
     if *name == "_2006" {
         return Some((1, *part));
     }
@@ -241,7 +241,7 @@ struct Fields {
 
 /// `time.Parse`.
 pub(super) fn parse(layout: &str, text: &str) -> Option<Moment> {
-    let mut fields = Fields { month: 0, ..Fields::default() };
+    let mut fields = Fields::default();
     let mut rest = text;
     let parts = parts(layout);
     for (at, part) in parts.iter().enumerate() {

@@ -294,16 +294,17 @@ fn number_length(text: &str) -> Option<usize> {
     };
     let accept = |at: usize, set: &[u8]| at + usize::from(set.contains(&byte(at)));
     let mut at = accept(0, b"+-");
-    let mut digits: fn(u8) -> bool = |b| b.is_ascii_digit();
+    let mut digits: fn(u8) -> bool = is_digit;
     let mut exponent: &[u8] = b"eE";
     if byte(at) == b'0' {
         at += 1;
         match byte(at).to_ascii_lowercase() {
-            b'x' => (at, digits, exponent) = (at + 1, |b| b.is_ascii_hexdigit(), b"pP"),
-            b'o' => (at, digits, exponent) = (at + 1, |b| (b'0'..=b'7').contains(&b), b""),
-            b'b' => (at, digits, exponent) = (at + 1, |b| b == b'0' || b == b'1', b""),
-            _ => {}
+            b'x' => (digits, exponent) = (is_hex_digit, b"pP"),
+            b'o' => (digits, exponent) = (is_octal_digit, b""),
+            b'b' => (digits, exponent) = (is_binary_digit, b""),
+            _ => at -= 1,
         }
+        at += 1;
     }
     at = run(at, digits);
     if byte(at) == b'.' {
@@ -311,10 +312,26 @@ fn number_length(text: &str) -> Option<usize> {
     }
     if exponent.contains(&byte(at)) {
         at = accept(at + 1, b"+-");
-        at = run(at, |b| b.is_ascii_digit());
+        at = run(at, is_digit);
     }
     at = accept(at, b"i");
     (!text[at..].starts_with(is_alphanumeric)).then_some(at)
+}
+
+fn is_digit(b: u8) -> bool {
+    b.is_ascii_digit()
+}
+
+fn is_hex_digit(b: u8) -> bool {
+    b.is_ascii_hexdigit()
+}
+
+fn is_octal_digit(b: u8) -> bool {
+    (b'0'..=b'7').contains(&b)
+}
+
+fn is_binary_digit(b: u8) -> bool {
+    matches!(b, b'0' | b'1')
 }
 
 /// Whether what follows `{{` is a trim marker.

@@ -3,7 +3,7 @@
 use std::{borrow::Borrow, borrow::Cow, fmt, ops::Deref, sync::Arc};
 
 /// Any bytes, mostly UTF-8: `b64dec` makes texts of whatever a Secret holds, and `trunc` cuts within characters.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Text(Arc<[u8]>);
 
 impl Text {

@@ -18,15 +18,14 @@ pub(super) const TABLE: &[Function] = &[
     Function::new(&["initials"], &[Type::Text], |cx, args| cx.text(initials(args.bytes(0)))),
 ];
 
-/// Go maps one character to one.
+/// Go maps one character to one, and leaves those that would become several.
 fn upper(c: char) -> char {
     let mut mapped = c.to_uppercase();
     mapped.next().filter(|_| mapped.len() == 0).unwrap_or(c)
 }
 
 fn lower(c: char) -> char {
-    let mut mapped = c.to_lowercase();
-    mapped.next().filter(|_| mapped.len() == 0).unwrap_or(c)
+    c.to_lowercase().next().unwrap_or(c)
 }
 
 /// `strings.Title`: the first letter of each word.

@@ -12,7 +12,9 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 fn escape(cx: &mut Context<'_>, args: &[Value], escape: fn(&[u8]) -> Vec<u8>) -> Result<Value, Fault> {
-    let text = format::print(args, &mut cx.budget)?;
+    let shown = |value: &Value| if value.is_nil() { Value::from("<no value>") } else { value.clone() };
+    let values: Vec<Value> = args.iter().map(shown).collect();
+    let text = format::print(&values, &mut cx.budget)?;
     // Six times is the longest any of them makes a text.
     cx.budget.make(text.len().saturating_mul(6))?;
     cx.text(escape(&text))

@@ -50,9 +50,7 @@ fn into(
     for (key, value) in source.snapshot() {
         cx.budget.step()?;
         let present = target.get(&key);
-        if let (Some(Value::Map(inner)), Value::Map(value)) = (&present, &value)
-            && !inner.is_empty()
-        {
+        if let (Some(Value::Map(inner)), Value::Map(value)) = (&present, &value) {
             into(cx, inner, value, overwrites, depth)?;
             continue;
         }

@@ -46,7 +46,7 @@ struct Url {
 
 /// Whether a sign may stand unescaped in a path.
 fn in_path(byte: u8) -> bool {
-    b"-_.~$&+,/:;=@!*'()".contains(&byte)
+    b"-_.~$&+,/:;=@".contains(&byte)
 }
 
 fn in_fragment(byte: u8) -> bool {

@@ -37,7 +37,7 @@ impl Base {
         let mut text = Vec::with_capacity(bytes.len() * 8 / self.bits + self.group);
         let (mut value, mut bits) = (0_u32, 0);
         for byte in bytes {
-            value = value << 8 | u32::from(*byte);
+            value = (value << 8) | u32::from(*byte);
             bits += 8;
             while bits >= self.bits {
                 bits -= self.bits;
@@ -77,7 +77,7 @@ impl Base {
                     break;
                 }
                 let digit = self.alphabet.iter().position(|known| known == byte).ok_or(at)?;
-                value = value << self.bits | digit as u64;
+                value = (value << self.bits) | digit as u64;
                 count += 1;
             }
             let whole = count * self.bits / 8;

@@ -174,7 +174,7 @@ impl Translator<'_> {
                 self.last = 0;
                 for c in literal.chars() {
                     self.piece(1);
-                    self.result.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+                    self.literal(c);
                 }
             }
             // An end without a beginning is nothing.
@@ -206,7 +206,7 @@ impl Translator<'_> {
                 let code = u32::from_str_radix(&octal, 8).map_err(|_| invalid())?;
                 self.result.push_str(&format!("\\x{{{code:x}}}"));
             }
-            c if c.is_ascii_punctuation() => self.result.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+            c if c.is_ascii_punctuation() => self.literal(c),
             _ => return Err(invalid()),
         }
         Ok(())
@@ -234,40 +234,64 @@ impl Translator<'_> {
         }
         let mut is_first = true;
         loop {
-            let c = self.next().ok_or_else(invalid)?;
-            match c {
-                ']' if !is_first => {
-                    self.result.push(']');
-                    return Ok(());
-                }
-                '[' if self.rest.starts_with(':') && self.rest.contains(":]") => {
-                    let end = self.rest.find(":]").ok_or_else(invalid)? + 2;
-                    self.result.push('[');
-                    self.result.push_str(&self.rest[..end]);
-                    self.rest = &self.rest[end..];
-                }
-                // These would nest or combine classes.
-                '[' | ']' | '&' | '~' => self.result.extend(['\\', c]),
-                '\\' => {
-                    let c = self.next().ok_or_else(invalid)?;
-                    match c {
-                        'd' | 's' | 'w' => self.result.push_str(perl(c)),
-                        'D' | 'S' | 'W' => self.result.push_str(&format!("[{}]", perl(c))),
-                        'p' | 'P' => {
-                            self.last += 30;
-                            self.unicode_class(c)?;
-                        }
-                        c => self.literal_escape(c)?,
-                    }
-                }
-                // At either end a minus stands for itself; elsewhere it needs both its sides.
-                '-' if is_first || self.rest.starts_with(']') => self.result.push_str("\\-"),
-                '-' if self.rest.starts_with('-') => return Err(invalid()),
-                c => self.result.push(c),
-            }
             self.last += 1;
+            if !is_first && let Some(rest) = self.rest.strip_prefix(']') {
+                self.rest = rest;
+                self.result.push(']');
+                return Ok(());
+            }
             is_first = false;
+            if self.rest.starts_with("[:")
+                && let Some(end) = self.rest.find(":]")
+            {
+                self.result.push_str(&self.rest[..end + 2]);
+                self.rest = &self.rest[end + 2..];
+            } else if !self.shorthand()? {
+                self.class_char()?;
+                let is_range =
+                    self.rest.starts_with('-') && !self.rest.starts_with("-]") && self.rest.len() > 1;
+                if is_range {
+                    self.next();
+                    self.result.push('-');
+                    self.class_char()?;
+                }
+            }
         }
+    }
+
+    /// `\d` or `\pL` in a class, if that is next.
+    fn shorthand(&mut self) -> Result<bool, Fault> {
+        let Some(rest) = self.rest.strip_prefix('\\') else { return Ok(false) };
+        let Some(letter) = rest.chars().next().filter(|c| "dswDSWpP".contains(*c)) else { return Ok(false) };
+        self.rest = &rest[1..];
+        match letter {
+            'd' | 's' | 'w' => self.result.push_str(perl(letter)),
+            'D' | 'S' | 'W' => self.result.push_str(&format!("[{}]", perl(letter))),
+            _ => {
+                self.last += 30;
+                self.unicode_class(letter)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// One character of a class. Whatever the `regex` crate might read in it is escaped.
+    fn class_char(&mut self) -> Result<(), Fault> {
+        match self.next().ok_or_else(invalid)? {
+            '\\' => {
+                let escaped = self.next().ok_or_else(invalid)?;
+                self.literal_escape(escaped)
+            }
+            c => {
+                self.literal(c);
+                Ok(())
+            }
+        }
+    }
+
+    /// A character that stands for itself, in a class or outside.
+    fn literal(&mut self, c: char) {
+        self.result.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
 pub(super) const TABLE: &[Function] = &[
     Function::new(&["uuidv4"], &[], |cx, _| {
         let mut bytes = bytes(cx, 16)?;
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
         Ok(Value::from(parts.join("-")))
@@ -63,7 +63,7 @@ fn bytes(cx: &mut Context<'_>, count: usize) -> Result<Vec<u8>, Fault> {
 /// A number below `range`, all equally likely.
 fn below(cx: &mut Context<'_>, range: u64) -> Result<u64, Fault> {
     loop {
-        let number = bytes(cx, 8)?.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let number = bytes(cx, 8)?.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
         // The last, incomplete run of `range` numbers would favour small ones.
         if number < u64::MAX - u64::MAX % range {
             return Ok(number % range);

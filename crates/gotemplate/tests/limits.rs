@@ -1,7 +1,5 @@
-//! A template may come from anybody: whatever it tries, it ends soon, in bounded memory, with an error that names the
-//! limit and no value.
-
-use std::time::{Duration, Instant};
+//! A template may come from anybody: whatever it tries, it ends within its steps and its memory, with an error that names
+//! the limit and no value.
 
 use gotemplate::{Environment, Error, ErrorKind, Limit, Limits, Template};
 use serde_json::{Value, json};
@@ -12,12 +10,10 @@ fn render_with(template: &str, data: &Value, limits: &Limits) -> Result<String, 
     Template::parse("t", template)?.render(data, limits, &environment)
 }
 
-/// The limit a template runs into; well within the time any limit would allow, even in a debug build.
+/// The limit a template runs into.
 fn limit(template: &str) -> Limit {
-    let start = Instant::now();
     let data = json!({ "long": "ab ".repeat(100_000), "list": vec!["x"; 10_000] });
     let error = render_with(template, &data, &Limits::default()).unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(60), "{template}");
     let ErrorKind::Limit(limit) = error.kind else { panic!("{template}: {error}") };
     limit
 }

@@ -92,7 +92,11 @@ fn pascal(text: &str) -> String {
     let (connectors, rest) = text.split_at(start);
     let mut result = String::from(connectors);
     let mut chars = rest.chars();
-    let Some(first) = chars.next() else { return result };
+    let Some(first) = chars.next() else {
+        // Of connectors alone, sprig's function writes the last one twice.
+        result.extend(connectors.chars().next_back());
+        return result;
+    };
     let mut in_upper = first.is_uppercase();
     let mut last = upper(first);
     for mut c in chars {

@@ -1,6 +1,6 @@
 //! `merge`, `mergeOverwrite`, `deepCopy`: dictionaries as trees.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 use super::{Args, Context, Function, Type};
 use crate::{
@@ -22,17 +22,17 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
-/// Writes into the first dictionary, which is also the result.
+/// Writes into the first dictionary, which is also the result; a missing one becomes a new one.
 fn merge(cx: &mut Context<'_>, args: Args<'_>, overwrites: bool) -> Result<Value, Fault> {
-    let target = args.map(0);
+    let mut target = args.map(0);
     for source in args.from(1) {
         let Value::Map(source) = source else { continue };
-        if target.is_nil() {
-            return Err(Fault::failed("assignment to entry in a missing dictionary"));
+        if target.is_nil() && !source.is_empty() {
+            target = Rc::new(Map::new(BTreeMap::new()));
         }
         into(cx, &target, source, overwrites, VALUE_DEPTH)?;
     }
-    Ok(args.value(0).clone())
+    Ok(Value::Map(target))
 }
 
 /// What the target lacks, or has empty, it takes from the source; dictionaries on both sides are merged.

@@ -12,8 +12,12 @@ fn render_with(template: &str, data: &Value, limits: &Limits) -> Result<String, 
 
 /// The limit a template runs into.
 fn limit(template: &str) -> Limit {
+    limit_of(template, &Limits::default())
+}
+
+fn limit_of(template: &str, limits: &Limits) -> Limit {
     let data = json!({ "long": "ab ".repeat(100_000), "list": vec!["x"; 10_000] });
-    let error = render_with(template, &data, &Limits::default()).unwrap_err();
+    let Err(error) = render_with(template, &data, limits) else { panic!("{template} renders") };
     let ErrorKind::Limit(limit) = error.kind else { panic!("{template}: {error}") };
     limit
 }
@@ -24,7 +28,7 @@ fn texts_cannot_be_made_arbitrarily_long() {
         r#"{{ repeat 2000000000 "x" }}"#,
         r#"{{ repeat 9223372036854775807 "xx" }}"#,
         r"{{ .long | indent 1000000000 }}",
-        r#"{{ .long | nindent 2000 }}"#,
+        r#"{{ .long | replace " " "\n" | nindent 2000 }}"#,
         r#"{{ .long | replace " " .long }}"#,
         r#"{{ .long | replace "" .long }}"#,
         r#"{{ .list | join .long }}"#,
@@ -108,7 +112,8 @@ fn shared_parts_are_not_printed_or_compared_forever() {
         "{{ toString $l | len }}",
     ] {
         let template = format!("{build}{end}");
-        assert!(matches!(limit(&template), Limit::Memory | Limit::Steps), "{end}");
+        let limits = Limits { memory_bytes: 1 << 20, steps: 100_000, ..Limits::default() };
+        assert!(matches!(limit_of(&template, &limits), Limit::Memory | Limit::Steps), "{end}");
     }
 }
 
@@ -175,7 +180,7 @@ fn regular_expressions_are_bounded_in_size_and_in_work() {
         "false"
     );
     for template in [
-        r#"{{ range .list }}{{ $_ := regexMatch "(a|b| ){1,500}z" $.long }}{{ end }}"#,
+        r#"{{ range .list }}{{ $_ := regexMatch "(a|b| ){1,100}z" $.long }}{{ end }}"#,
         r#"{{ range $i := 1000000 }}{{ $_ := regexMatch (printf "%d(a|b){200}" $i) "x" }}{{ end }}"#,
     ] {
         assert!(matches!(limit(template), Limit::Steps | Limit::Memory), "{template}");

@@ -4,16 +4,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use api::clusters::SyncMode;
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::{Client, Config};
 use reach::child::{self, ChildProxy};
 use registration::agent::{self, ParentCredentials};
 use runtime::{
     Tasks, health,
     lease::{self, Leadership},
     metrics::Metrics,
+    program,
 };
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -29,7 +27,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Starts every part of the agent in `tasks`.
 pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
-    let config = child_config(&args).await?;
+    let config = program::own_cluster(args.kubeconfig.as_deref()).await?;
     let metrics = Metrics::default();
     let instance = uuid_of(&lease::identity());
     let client = Client::try_from(config.clone())?;
@@ -161,20 +159,9 @@ fn leadership(tasks: &Tasks, client: Client, args: &Args) -> watch::Receiver<Lea
         name: args.leader_elect_resource_name.clone(),
         identity: lease::identity(),
         times: args.leader_elect_times.clone(),
+        annotations: std::collections::BTreeMap::new(),
     };
     lease::elect(tasks, client, options)
-}
-
-async fn child_config(args: &Args) -> anyhow::Result<Config> {
-    Ok(match &args.kubeconfig {
-        Some(path) => {
-            let kubeconfig =
-                Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
-        }
-        None => Config::incluster()
-            .context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
-    })
 }
 
 fn child_roots(config: &Config) -> anyhow::Result<rustls::RootCertStore> {

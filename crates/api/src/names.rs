@@ -85,6 +85,8 @@ pub mod annotations {
     /// On a ManagedCluster: the keys, comma-separated, of the labels that were taken from its agent although they lie
     /// outside the prefixes an agent may set freely.
     pub const AGENT_LABELS: &str = "clusterway.io/agent-labels";
+    /// On the Lease of the hub that holds the store of the search: where other hubs reach it, an IP address and a port.
+    pub const HUB_ADDRESS: &str = "clusterway.io/hub-address";
     /// On the agent's Lease: replaces the Lease's UID as the cluster id.
     pub const LEGACY_CLUSTER_ID: &str = "legacy-cluster-id";
 }
@@ -174,6 +176,8 @@ pub mod approval {
 
 /// Header names, lower case as on the wire of HTTP/2.
 pub mod headers {
+    use http::{HeaderMap, HeaderName, header};
+
     /// The caller's credential for the child, in the form of an `Authorization` header's value.
     pub const CHILD_AUTHORIZATION: &str = "clusterway-child-authorization";
     /// Impersonation inside the child: user.
@@ -182,6 +186,17 @@ pub mod headers {
     pub const CHILD_IMPERSONATE_UID: &str = "clusterway-child-impersonate-uid";
     /// Impersonation inside the child: group, repeated.
     pub const CHILD_IMPERSONATE_GROUP: &str = "clusterway-child-impersonate-group";
+    /// Begins the names of the headers in which one hub tells another for whom it asks. They count from the hubs' own
+    /// ServiceAccount only.
+    pub const RELAYED_PREFIX: &str = "clusterway-relayed-";
+    /// The name of the user for whom a hub asks.
+    pub const RELAYED_USER: &str = "clusterway-relayed-user";
+    /// The user's uid.
+    pub const RELAYED_UID: &str = "clusterway-relayed-uid";
+    /// A group of the user, repeated.
+    pub const RELAYED_GROUP: &str = "clusterway-relayed-group";
+    /// Begins the name of a header with an extra of the user; its percent-encoded key follows.
+    pub const RELAYED_EXTRA_PREFIX: &str = "clusterway-relayed-extra-";
     /// The parent's audit id of a request.
     pub const AUDIT_ID: &str = "audit-id";
     /// Headers that belong to one connection only (RFC 9110, 7.6.1), beside those that `Connection` names. Whoever passes
@@ -197,6 +212,46 @@ pub mod headers {
         "transfer-encoding",
         "upgrade",
     ];
+
+    /// Removes the headers that belong to one connection, and those that `Connection` names.
+    ///
+    /// Identity headers are set only after this: otherwise `Connection: Impersonate-User` would take them away again.
+    pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        for name in HOP_BY_HOP {
+            headers.remove(name);
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn what_connection_names_ends_here() {
+            let mut headers = HeaderMap::new();
+            let given = [
+                ("connection", "close, X-Secret-Hop"),
+                ("x-secret-hop", "1"),
+                ("te", "x"),
+                ("accept", "*/*"),
+            ];
+            for (name, value) in given {
+                headers.insert(name, value.parse().unwrap());
+            }
+            strip_hop_by_hop(&mut headers);
+            assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+        }
+    }
 }
 
 /// Extra keys of a caller's identity that speak of the child (contract 2.5). They hold credentials: they never

@@ -39,6 +39,11 @@ pub trait Api: Send + Sync + 'static {
         false
     }
 
+    /// Whether another replica may ask in a caller's name. Whoever holds the replicas' token can then ask in any name.
+    fn takes_relayed(&self) -> bool {
+        false
+    }
+
     /// Serves one request. For an upgrade, answer 101 and take the connection from `hyper::upgrade::on(&mut request)`;
     /// keep [`Context::permit`] as long as the upgraded connection lives.
     fn handle(
@@ -71,6 +76,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether it is a trusted front proxy, that is, the parent's API server.
     pub front_proxy: bool,
+    /// Whether it is another replica, which was asked first.
+    pub relayed: bool,
 }
 
 /// What the authoriser is asked: a resource, or a path that is none.

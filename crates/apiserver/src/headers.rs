@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use api::names::headers::HOP_BY_HOP;
+use api::names::headers::{HOP_BY_HOP, RELAYED_PREFIX};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 /// Removes the headers that belong to one connection, and those that `Connection` names. Returns the protocol the
@@ -87,7 +87,8 @@ pub(crate) fn fold(name: &str) -> Cow<'_, str> {
 
 fn speaks_of_identity(name: &str) -> bool {
     let name = fold(name);
-    name == "authorization" || ["x-remote-", "impersonate-"].iter().any(|prefix| name.starts_with(prefix))
+    name == "authorization"
+        || ["x-remote-", "impersonate-", RELAYED_PREFIX].iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -164,6 +165,8 @@ mod tests {
             ("x-remote_group", "a"),
             ("Impersonate-User", "a"),
             ("impersonate_extra_x", "a"),
+            ("Clusterway-Relayed-User", "a"),
+            ("clusterway_relayed_group", "a"),
             ("authorization", "Bearer x"),
             ("x-forwarded-user", "a"),
             ("clusterway-child-authorization", "Bearer y"),

@@ -36,7 +36,7 @@ mod user;
 
 pub use self::{
     api::{Api, Attributes, Context, Peer, Resource},
-    authn::{Authenticator, RequestHeader, Tokens, Trust, TrustError, TrustStore},
+    authn::{Authenticator, RequestHeader, Tokens, Trust, TrustError, TrustStore, write_identity},
     authz::{Authorizer, Decision},
     body::{Body, BoxError, empty, full, json_response, status_response, with_type},
     health::Check,

@@ -48,29 +48,37 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let new_histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.5, 14));
-        let counters = Self {
-            requests: Family::default(),
-            durations: Family::new_with_constructor(new_histogram),
-            in_flight: Family::default(),
-            connections: Gauge::default(),
-            handshakes_failed: Counter::default(),
-            panics: Counter::default(),
-        };
-        let own = counters.clone();
-        metrics.register(|registry| {
-            let registry = registry.sub_registry_with_prefix("clusterway_apiserver");
-            registry.register("requests", "Requests answered, by verb, resource and code", own.requests);
-            registry.register(
-                "request_duration_seconds",
+        let counter = |name, help| metrics.add(name, help, Counter::default());
+        Self {
+            requests: metrics.add(
+                "clusterway_apiserver_requests",
+                "Requests answered, by verb, resource and code",
+                Family::default(),
+            ),
+            durations: metrics.add(
+                "clusterway_apiserver_request_duration_seconds",
                 "Time to the end of the answer, watches, upgrades and other long-running requests left out",
-                own.durations,
-            );
-            registry.register("requests_in_flight", "Requests being served", own.in_flight);
-            registry.register("connections", "Open connections", own.connections);
-            registry.register("handshakes_failed", "TLS handshakes that failed", own.handshakes_failed);
-            registry.register("panics", "Requests that ended in a panic and were answered 500", own.panics);
-        });
-        counters
+                Family::new_with_constructor(new_histogram),
+            ),
+            in_flight: metrics.add(
+                "clusterway_apiserver_requests_in_flight",
+                "Requests being served",
+                Family::default(),
+            ),
+            connections: metrics.add(
+                "clusterway_apiserver_connections",
+                "Open connections",
+                Gauge::default(),
+            ),
+            handshakes_failed: counter(
+                "clusterway_apiserver_handshakes_failed",
+                "TLS handshakes that failed",
+            ),
+            panics: counter(
+                "clusterway_apiserver_panics",
+                "Requests that ended in a panic and were answered 500",
+            ),
+        }
     }
 
     /// A request begins.

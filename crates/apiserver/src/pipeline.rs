@@ -136,8 +136,10 @@ impl Pipeline {
             return read_only(&request, || self.health.answer(&info.path, query(&request)));
         }
         let caller = self.authenticator.authenticate(connection, request.headers()).await?;
-        let Caller { user, front_proxy, identity_headers } = caller;
-        if front_proxy && let Some(id) = forwarded_audit_id(request.headers()) {
+        let Caller { user, front_proxy, relayed, identity_headers } = caller;
+        if (front_proxy || relayed)
+            && let Some(id) = forwarded_audit_id(request.headers())
+        {
             seen.audit_id = id;
         }
         headers::strip_identity(request.headers_mut(), &identity_headers);
@@ -151,6 +153,11 @@ impl Pipeline {
         seen.permit = Some(permit.clone());
 
         let served = self.apis.get(&(info.group.clone(), info.version.clone())).filter(|_| info.is_resource);
+        if relayed && !served.is_some_and(|served| served.api.takes_relayed()) {
+            return Err(Status::forbidden(
+                "This is not among the requests that one replica takes from another.",
+            ));
+        }
         let long = seen.upgrade
             || (request.method() == Method::GET && asks_to_watch(query(&request)) && info.is_resource)
             || served.is_some_and(|served| served.api.long_running(&info));
@@ -163,7 +170,7 @@ impl Pipeline {
             self.authorizer.require(&user, &attributes).await?;
             match served {
                 Some(served) => {
-                    let peer = Peer { address: connection.address, front_proxy };
+                    let peer = Peer { address: connection.address, front_proxy, relayed };
                     let context = Context { user, info, audit_id, peer, permit };
                     served.api.handle(context, request).await
                 }
@@ -297,7 +304,7 @@ fn new_audit_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// The id under which the front proxy logs the request.
+/// The id under which the front proxy, or the replica that was asked first, logs the request.
 fn forwarded_audit_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(AUDIT_ID)?.to_str().ok()?;
     let usable =

@@ -4,6 +4,9 @@ mod cost;
 mod echo;
 mod loader;
 mod rest;
+mod search;
+mod shapes;
+mod sync;
 mod tunnel;
 
 use futures_util::future::LocalBoxFuture;
@@ -107,7 +110,7 @@ impl Figure {
         }
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
         format!(
-            "{:<12} {:<28} {:>12} {:<6} {:>12} {:>8}  {:<16} {}",
+            "{:<12} {:<36} {:>12} {:<6} {:>12} {:>8}  {:<16} {}",
             self.bench,
             self.figure,
             number(self.value),
@@ -124,24 +127,33 @@ fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
+/// What can be chosen.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many pods the benchmark `search` has in its store.
+    pub pods: u32,
+}
+
 /// A benchmark by name. It runs on a fleet with a release build installed.
 pub struct Bench {
     /// Its name.
     pub name: &'static str,
     /// Takes its figures.
-    pub run: for<'a> fn(&'a Fleet) -> LocalBoxFuture<'a, anyhow::Result<Vec<Figure>>>,
+    pub run: for<'a> fn(&'a Fleet, &'a Options) -> LocalBoxFuture<'a, anyhow::Result<Vec<Figure>>>,
 }
 
 /// Every benchmark, in the order they run.
 pub fn all() -> Vec<Bench> {
     vec![
-        Bench { name: "tunnel", run: |fleet| Box::pin(tunnel::small(fleet)) },
-        Bench { name: "bulk", run: |fleet| Box::pin(tunnel::bulk(fleet)) },
-        Bench { name: "writes", run: |fleet| Box::pin(rest::writes(fleet)) },
-        Bench { name: "size", run: |fleet| Box::pin(std::future::ready(cost::size(fleet))) },
-        Bench { name: "tunnels", run: |fleet| Box::pin(cost::tunnels(fleet)) },
-        // Last: it leaves many pods in a child.
-        Bench { name: "idle", run: |fleet| Box::pin(rest::idle(fleet)) },
+        Bench { name: "tunnel", run: |fleet, _| Box::pin(tunnel::small(fleet)) },
+        Bench { name: "bulk", run: |fleet, _| Box::pin(tunnel::bulk(fleet)) },
+        Bench { name: "writes", run: |fleet, _| Box::pin(rest::writes(fleet)) },
+        Bench { name: "size", run: |fleet, _| Box::pin(std::future::ready(cost::size(fleet))) },
+        Bench { name: "tunnels", run: |fleet, _| Box::pin(cost::tunnels(fleet)) },
+        Bench { name: "search", run: |fleet, options| Box::pin(search::search(fleet, options)) },
+        // Last: they leave many pods in a child.
+        Bench { name: "idle", run: |fleet, _| Box::pin(rest::idle(fleet)) },
+        Bench { name: "sync", run: |fleet, _| Box::pin(sync::sync(fleet)) },
     ]
 }
 

@@ -1,12 +1,10 @@
 //! The story of the README, told step by step on a fleet: every command is printed before it runs.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+mod shell;
 
-use anyhow::{Context as _, bail};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, Command},
-};
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
 
 use crate::{
     cluster::Cluster,
@@ -14,8 +12,10 @@ use crate::{
     fleet::Fleet,
     free_port,
     install::{Options, Registered},
-    kwok, paths, seed,
+    kwok, paths, seed, wait,
 };
+
+use shell::Shell;
 
 /// The person who visits the children; an ordinary user of the parent.
 const VISITOR: &str = "alice";
@@ -45,6 +45,14 @@ pub async fn run(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
     let shell = Shell::new(fleet, &kubeconfig);
     visit(fleet, &shell, &child, &registered, &visitor).await?;
 
+    progress.title(
+        "Both children become searchable through their tunnels: a PediaCluster needs nothing but the id",
+    );
+    make_searchable(fleet, &parent).await?;
+
+    progress.title(format_args!("{VISITOR} searches all of them at once"));
+    search(fleet, &shell).await?;
+
     progress.title("What to try next");
     let name = &registered.name;
     for line in [
@@ -54,6 +62,7 @@ pub async fn run(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
             "kubectl clusterway --cluster-id {name} --child-kubeconfig {} get pods -n demo",
             visitor.display()
         ),
+        String::from("kubectl clusterway search pods -A --name-contains web --sort -created_at -o yaml"),
         String::from("kubectl clusterway --help"),
         format!("KUBECONFIG={} kubectl get mcls -A -o wide", fleet.parent()?.kubeconfig().display()),
         format!("tail -f {}", fleet.log_directory().join("hub.log").display()),
@@ -65,27 +74,34 @@ pub async fn run(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
 
 /// Gives the visitor's group every child in the parent, by name, as an administrator would.
 async fn allow(fleet: &Fleet, parent: &Shell) -> anyhow::Result<()> {
-    let example = std::fs::read_to_string(paths::workspace().join("deploy/examples/visit-one-cluster.yaml"))?;
     for child in fleet.children() {
         let registered = fleet.registered(&child).await?.context("a child is not registered")?;
-        fleet.progress().command(format_args!(
-            "CLUSTERID={} GROUP={GROUP} envsubst < deploy/examples/visit-one-cluster.yaml | kubectl apply -f -",
-            registered.id
-        ));
-        let manifest = example.replace("$CLUSTERID", &registered.id).replace("$GROUP", GROUP);
-        parent.pipe("kubectl apply -f -", &manifest).await?;
+        grant(fleet, parent, "visit-one-cluster.yaml", ("CLUSTERID", &registered.id)).await?;
     }
     // To call clusters by name one must be able to look the name up.
     let apply = "--dry-run=client -o yaml | kubectl apply -f -";
     for create in [
         String::from(
-            "clusterrole see-clusters --verb=get,list,watch --resource=managedclusters.clusters.clusternet.io",
+            "clusterrole see-clusters --verb=get,list,watch --resource=managedclusters.clusters.clusternet.io,pediaclusters.cluster.clusterpedia.io",
         ),
         format!("clusterrolebinding see-clusters-{GROUP} --clusterrole=see-clusters --group={GROUP}"),
     ] {
         parent.show(&format!("kubectl create {create} {apply}")).await?;
     }
     Ok(())
+}
+
+/// Gives the visitor's group what an example of `deploy/` grants for one cluster, which `variable` names.
+async fn grant(fleet: &Fleet, parent: &Shell, example: &str, variable: (&str, &str)) -> anyhow::Result<()> {
+    let (name, value) = variable;
+    let path = format!("deploy/examples/{example}");
+    let manifest = std::fs::read_to_string(paths::workspace().join(&path))?
+        .replace(&format!("${name}"), value)
+        .replace("$GROUP", GROUP);
+    fleet
+        .progress()
+        .command(format_args!("{name}={value} GROUP={GROUP} envsubst < {path} | kubectl apply -f -"));
+    parent.pipe("kubectl apply -f -", &manifest).await
 }
 
 /// A kubeconfig of a ServiceAccount in the child that may work in one namespace.
@@ -145,108 +161,62 @@ async fn visit(
     shell.show(&format!("cat {}", shown(&back))).await
 }
 
+/// Names the children for the search, as an administrator would, and lets the visitor's group search them.
+async fn make_searchable(fleet: &Fleet, parent: &Shell) -> anyhow::Result<()> {
+    for child in fleet.children() {
+        let registered = fleet.registered(&child).await?.context("a child is not registered")?;
+        let manifest = format!(
+            "apiVersion: cluster.clusterpedia.io/v1alpha2
+kind: PediaCluster
+metadata: {{ name: {} }}
+spec:
+  clusterId: {}
+  syncResources:
+    - {{ group: \"\", resources: [pods, namespaces, nodes] }}
+    - {{ group: apps, resources: [\"*\"] }}
+",
+            child.name, registered.id
+        );
+        fleet.progress().command(format_args!("kubectl apply -f - <<EOF\n{manifest}EOF"));
+        parent.pipe("kubectl apply -f -", &manifest).await?;
+    }
+    parent.show("kubectl wait pediaclusters --all --for=condition=Ready --timeout=60s").await?;
+    parent.show("kubectl get pediaclusters").await?;
+    for child in fleet.children() {
+        grant(fleet, parent, "search-one-cluster.yaml", ("CLUSTER", &child.name)).await?;
+    }
+    let client = fleet.parent()?.http_as("fleet-administrator", &["system:masters"])?;
+    let path = "/apis/clusterpedia.io/v1beta1/resources/all/proxy/apis/apps/v1/deployments";
+    wait::until_true("the Deployments of every child to be found", Duration::from_secs(60), || async {
+        let answer = client.get(path).await?;
+        let text = String::from_utf8_lossy(answer.body());
+        Ok(fleet.children().iter().all(|child| text.contains(&format!(":\"{}\"", child.name))))
+    })
+    .await
+}
+
+/// Questions across all clusters, with the plug-in and with plain kubectl.
+async fn search(fleet: &Fleet, shell: &Shell) -> anyhow::Result<()> {
+    shell.show("kubectl clusterway search deployments -A").await?;
+    fleet.progress().note("where does this image run? any field of any object can be searched by");
+    shell
+        .show("kubectl clusterway search pods -A --field-selector 'spec.containers[].image=demo/main:1' --sort name,-cluster")
+        .await?;
+    shell
+        .show("kubectl clusterway search pods -A -l app=web --clusters 'child*' --sort -created_at -o wide")
+        .await?;
+
+    fleet
+        .progress()
+        .note("the same with plain kubectl: a kubeconfig with a context for all clusters and one for each");
+    let kubeconfig = shown(&fleet.directory().join("search.kubeconfig"));
+    shell.show(&format!("kubectl clusterway kubeconfig --search > {kubeconfig}")).await?;
+    shell.show(&format!("kubectl --kubeconfig {kubeconfig} config get-contexts")).await?;
+    shell.show(&format!("kubectl --kubeconfig {kubeconfig} get deployments -A")).await?;
+    shell.show(&format!("kubectl --kubeconfig {kubeconfig} --context child2 get nodes")).await
+}
+
 /// A path as one would type it in the checkout, where the commands run.
 fn shown(path: &std::path::Path) -> String {
     path.strip_prefix(paths::workspace()).unwrap_or(path).display().to_string()
-}
-
-/// Where commands run: with a kubeconfig, and the fleet's programs first in the path.
-struct Shell {
-    fleet: Fleet,
-    kubeconfig: PathBuf,
-}
-
-impl Shell {
-    fn new(fleet: &Fleet, kubeconfig: &std::path::Path) -> Self {
-        Self { fleet: fleet.clone(), kubeconfig: kubeconfig.to_owned() }
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new("sh");
-        let path = std::env::var("PATH").unwrap_or_default();
-        command
-            .args(["-c", &format!("exec {line}")])
-            .current_dir(paths::workspace())
-            .env("PATH", format!("{}:{path}", self.fleet.bin().display()))
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("KUBECACHEDIR", self.fleet.directory().join("kubectl-cache"))
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
-    }
-
-    /// Runs a command and shows it with what it prints. It must succeed.
-    async fn show(&self, line: &str) -> anyhow::Result<()> {
-        let progress = self.fleet.progress();
-        progress.command(line);
-        let status = tokio::time::timeout(Duration::from_secs(60), self.command(line).status())
-            .await
-            .with_context(|| format!("it does not end: {line}"))??;
-        if !status.success() {
-            bail!("it failed: {line}");
-        }
-        Ok(())
-    }
-
-    /// Runs a command with standard input, without showing the command.
-    async fn pipe(&self, line: &str, input: &str) -> anyhow::Result<()> {
-        let mut child = self.command(line).stdin(Stdio::piped()).spawn()?;
-        let mut stdin = child.stdin.take().context("no standard input")?;
-        stdin.write_all(input.as_bytes()).await?;
-        drop(stdin);
-        if !child.wait().await?.success() {
-            bail!("it failed: {line}");
-        }
-        Ok(())
-    }
-
-    /// Starts a command that runs until it is dropped, and shows it.
-    fn start(&self, line: &str) -> anyhow::Result<Running> {
-        self.fleet.progress().command(line);
-        // In a group of its own, because the plug-in runs a kubectl of its own.
-        let mut child = self.command(line).process_group(0).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take().context("no standard output")?;
-        let lines = BufReader::new(stdout).lines();
-        Ok(Running { child, fleet: self.fleet.clone(), line: line.to_owned(), lines })
-    }
-}
-
-/// A command that runs; it ends when this is dropped.
-struct Running {
-    child: Child,
-    fleet: Fleet,
-    line: String,
-    lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The id is there until the process was waited for, so it cannot be somebody else's by now.
-        let group =
-            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        if let Some(group) = group {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-    }
-}
-
-impl Running {
-    /// Shows its lines until one holds `wanted`.
-    async fn until_line(&mut self, wanted: &str) -> anyhow::Result<()> {
-        let found = async {
-            while let Some(line) = self.lines.next_line().await? {
-                self.fleet.progress().line(&line);
-                if line.contains(wanted) {
-                    return anyhow::Ok(true);
-                }
-            }
-            Ok(false)
-        };
-        match tokio::time::timeout(Duration::from_secs(30), found).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => bail!("it ended: {}", self.line),
-            Ok(Err(cause)) => Err(cause),
-            Err(_) => bail!("it never printed {wanted:?}: {}", self.line),
-        }
-    }
 }

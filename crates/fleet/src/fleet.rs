@@ -222,6 +222,18 @@ impl Fleet {
         self.0.state.lock().hub
     }
 
+    /// The storage configuration of hubs.
+    pub(crate) fn storage(&self) -> Option<PathBuf> {
+        self.0.state.lock().storage.clone()
+    }
+
+    /// Hubs that are started from now on use this storage configuration, or directories of their own without one.
+    pub(crate) fn set_storage(&self, file: Option<PathBuf>) -> anyhow::Result<()> {
+        let mut state = self.0.state.lock();
+        state.storage = file;
+        state.write(&self.0.directory)
+    }
+
     /// A process by name, running or not.
     pub fn process(&self, name: &str) -> Option<Process> {
         self.0.state.lock().processes.get(name).cloned()

@@ -3,7 +3,11 @@
 //! What is shipped is what runs: every program has a kubeconfig of the ServiceAccount that `deploy/` gives it. Only the
 //! Deployments are left out, and the hub's Service leads to the process.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use kube::{
@@ -37,11 +41,13 @@ pub struct Options {
     pub named: bool,
     /// Whether to start the agents.
     pub agents: bool,
+    /// The hub's `--storage-config`; without it, its store is a SQLite file in a directory of its own.
+    pub storage: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { profile: "release".into(), named: true, agents: true }
+        Self { profile: "release".into(), named: true, agents: true, storage: None }
     }
 }
 
@@ -64,11 +70,8 @@ impl Fleet {
         for child in self.children() {
             self.stop(&Self::agent_name(&child)).await?;
         }
-        self.stop(HUB).await?;
         self.install_parent().await?;
-        let step = self.progress().begin("hub serves the parent's aggregated API");
-        self.start_hub().await?;
-        step.done();
+        self.use_storage(options.storage.clone()).await?;
         if !options.agents {
             return Ok(());
         }
@@ -89,6 +92,16 @@ impl Fleet {
             self.until_visitable(&child, DEADLINE).await?;
             step.done();
         }
+        Ok(())
+    }
+
+    /// Starts the hub anew, with a storage configuration or with a directory of its own.
+    pub async fn use_storage(&self, file: Option<PathBuf>) -> anyhow::Result<()> {
+        let step = self.progress().begin("hub serves the parent's aggregated API");
+        self.stop(HUB).await?;
+        self.set_storage(file)?;
+        self.start_hub().await?;
+        step.done();
         Ok(())
     }
 
@@ -223,8 +236,11 @@ impl Fleet {
             format!("--secure-port={port}"),
             String::from("--service-name=clusternet-hub"),
             format!("--namespace={SYSTEM}"),
-            // Each hub has a store of its own.
-            format!("--data-dir={}", self.directory().join("data").join(name).display()),
+            match self.storage() {
+                Some(file) => format!("--storage-config={}", file.display()),
+                // Each hub has a store of its own.
+                None => format!("--data-dir={}", self.directory().join("data").join(name).display()),
+            },
         ];
         args.extend(extra.iter().cloned());
         Ok(self.spec(name, &self.bin().join("clusterway-hub"), args))

@@ -121,9 +121,26 @@ impl Process {
 
     /// Resident memory in bytes, `None` once it has ended.
     pub fn resident(&self) -> Option<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory since it started or [`Process::forget_peak`], in bytes; `None` once it has ended.
+    pub fn peak(&self) -> Option<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// The peak is what is resident now.
+    pub fn forget_peak(&self) -> anyhow::Result<()> {
+        if !self.alive() {
+            bail!("{} has ended", self.spec.name);
+        }
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid), "5").context("/proc/PID/clear_refs")
+    }
+
+    fn memory(&self, which: &str) -> Option<u64> {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok().filter(|_| self.alive())?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(which))?;
         line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
@@ -185,6 +202,8 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("fleet-process-{}", std::process::id()));
         let process = sleeper(&directory);
         assert!(process.alive() && process.resident().is_some());
+        process.forget_peak().unwrap();
+        assert!(process.peak() >= process.resident());
         process.stop(Duration::from_secs(5)).await.unwrap();
         assert!(!process.alive());
         let _ = std::fs::remove_dir_all(directory);

@@ -19,6 +19,9 @@ pub(crate) struct State {
     pub(crate) etcd: u16,
     /// The hub's port.
     pub(crate) hub: u16,
+    /// The storage configuration of hubs; without it each has a directory of its own.
+    #[serde(default)]
+    pub(crate) storage: Option<PathBuf>,
     /// The clusters, the parent first.
     pub(crate) clusters: Vec<Entry>,
     /// Every process that was started, by name.

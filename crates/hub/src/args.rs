@@ -1,6 +1,10 @@
 //! The hub's flags. Names and defaults are the contract's (section 4.1) where it has them.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Parser;
 use runtime::{FeatureGates, lease, parse_duration, program::LogFlags};
@@ -25,6 +29,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 443, value_name = "PORT")]
     pub(crate) secure_port: u16,
 
+    /// The address at which other hubs reach this one; without it, the address to serve on if that is a single one. Hubs
+    /// without the store of the search relay searches there while this hub has it.
+    #[arg(long, env = "POD_IP", value_name = "IP")]
+    pub(crate) advertise_address: Option<IpAddr>,
+
     /// The namespace the hub lives in: its Service, Lease and CA.
     #[arg(long, default_value = api::names::SYSTEM_NAMESPACE, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     pub(crate) namespace: String,
@@ -37,7 +46,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) serving_name: Vec<String>,
 
-    /// Name of the Lease by which one of several hubs runs the controllers.
+    /// Name of the Lease by which one of several hubs runs the controllers. Another Lease, this name and -sync (and the
+    /// --sharding-name), says which hub synchronises and has the store of the search open.
     #[arg(long, default_value = "clusternet-hub", value_name = "LEASE")]
     pub(crate) leader_elect_resource_name: String,
 
@@ -70,17 +80,22 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 2000, value_name = "N")]
     pub(crate) max_in_flight_per_child: usize,
 
-    /// A directory of this process alone, for the store of the search: a SQLite file, search.db. Without it, and
-    /// without --storage-config, nothing is synchronised and nothing can be searched.
+    /// A directory for the store of the search: a SQLite file, search.db. One hub at a time has it open and
+    /// synchronises; the others relay searches to that one. Hubs that share the directory take over where another
+    /// ended; hubs with a directory each collect everything again when it is their turn. Without it, and without
+    /// --storage-config or the variable DB_TYPE, this hub synchronises nothing and relays every search.
     #[arg(long, env = "CLUSTERWAY_DATA_DIR", value_name = "DIRECTORY")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Where the store of the search is, as a file: `type: sqlite` and `dsn: FILE`. It wins over --data-dir.
+    /// Where the store of the search is, as a YAML file: `type: sqlite` and `dsn: FILE`, or `type: postgres` with a
+    /// `dsn` or `host`, `port`, `user`, `password`, `database` and `sslMode`. The variables DB_TYPE, DB_DSN, DB_HOST,
+    /// DB_PORT, DB_USER, DB_PASSWORD and DB_DATABASE go over it and can take its place. It wins over --data-dir.
     #[arg(long, value_name = "FILE")]
     pub(crate) storage_config: Option<PathBuf>,
 
-    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName.
-    #[arg(long, default_value = "", value_name = "NAME")]
+    /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName, each once the hub of the
+    /// shard before has let it go. Lower-case letters, digits and hyphens.
+    #[arg(long, default_value = "", value_parser = sharding_name, value_name = "NAME")]
     pub(crate) sharding_name: String,
 
     /// Do not verify the API server of a PediaCluster that has no caData. Whoever stands between reads its objects and
@@ -90,6 +105,31 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) log: LogFlags,
+}
+
+impl Args {
+    /// The Lease whose holder synchronises the shard.
+    pub(crate) fn sync_lease(&self) -> String {
+        let shard = if self.sharding_name.is_empty() { "" } else { "-" };
+        format!("{}-sync{shard}{}", self.leader_elect_resource_name, self.sharding_name)
+    }
+
+    /// Where other hubs reach this one, if that is known.
+    pub(crate) fn advertised(&self) -> Option<SocketAddr> {
+        let served = Some(self.bind_address).filter(|address| !address.is_unspecified());
+        Some(SocketAddr::new(self.advertise_address.or(served)?, self.secure_port))
+    }
+}
+
+/// It is a part of the name of a Lease.
+fn sharding_name(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.bytes().all(allowed) && !text.ends_with('-') && text.len() <= 63 {
+        return Ok(text.to_owned());
+    }
+    Err(String::from(
+        "it may have up to 63 lower-case letters, digits and hyphens, with no hyphen at the end",
+    ))
 }
 
 #[cfg(test)]
@@ -104,5 +144,24 @@ mod tests {
         let args = Args::parse_from(["clusterway-hub"]);
         assert_eq!(args.leader_elect_times.duration, Duration::from_secs(15));
         assert!(!args.allow_clear_tokens && !args.trust_agent_labels);
+    }
+
+    #[test]
+    fn every_shard_has_a_lease_of_its_own() {
+        let lease = |flags: &[&str]| Args::parse_from([&["clusterway-hub"], flags].concat()).sync_lease();
+        assert_eq!(lease(&[]), "clusternet-hub-sync");
+        assert_eq!(lease(&["--sharding-name=east"]), "clusternet-hub-sync-east");
+        for wrong in ["East", "a/b", "a-"] {
+            assert!(Args::try_parse_from(["clusterway-hub", "--sharding-name", wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn other_hubs_are_told_an_address_that_leads_here_or_none() {
+        let told = |flags: &[&str]| Args::parse_from([&["clusterway-hub"], flags].concat()).advertised();
+        assert_eq!(told(&[]), None);
+        let address = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(told(&["--bind-address=127.0.0.1"]), address("127.0.0.1:443"));
+        assert_eq!(told(&["--advertise-address=fd00::1", "--secure-port=8443"]), address("[fd00::1]:8443"));
     }
 }

@@ -1,26 +1,90 @@
-//! The search API over the store, if this process has one.
+//! The store of the search, wherever it is open, and the search API over it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
-use apiserver::{Api, Authorizer};
+use apiserver::{Api, Authorizer, serving::ServingCertificate};
 use kube::Client;
-use runtime::Tasks;
+use kubeio::Authorization;
+use replicas::{Holder, Relay, RelayOptions, Relayed, Stores};
+use runtime::{Tasks, lease, metrics::Metrics};
 use search::{Catalogue, Search};
-use store::Store;
+use secrecy::ExposeSecret as _;
+use tokio::sync::watch;
+
+use crate::{args::Args, storage, wiring::service_name};
 
 /// The APIServices of the search.
 pub(crate) const API_SERVICES: [&str; 2] = ["v1beta1.clusterpedia.io", "v1alpha1.pedia.clusterpedia.io"];
 
-/// What serves them.
-pub(crate) fn apis(
-    tasks: &Tasks,
-    client: Client,
-    store: Option<Arc<dyn Store>>,
-    authorizer: Authorizer,
-) -> Vec<Arc<dyn Api>> {
-    let search = match store {
-        Some(store) => Search::new(store, Catalogue::follow(tasks, client), authorizer),
-        None => Search::without_store(),
-    };
-    search.apis()
+/// What all parts of the search share.
+pub(crate) struct Parts<'a> {
+    pub(crate) tasks: &'a Tasks,
+    pub(crate) client: Client,
+    pub(crate) metrics: &'a Metrics,
+    /// This process's, in every Lease.
+    pub(crate) identity: String,
+    pub(crate) args: &'a Args,
+}
+
+impl Parts<'_> {
+    /// The store, while this process has it; nothing if it was not given one.
+    pub(crate) fn stores(&self) -> anyhow::Result<Option<Stores>> {
+        let args = self.args;
+        let environment = |name: &str| std::env::var(name).ok();
+        let config =
+            storage::configured(args.storage_config.as_deref(), args.data_dir.as_deref(), environment)?;
+        let Some(config) = config else { return Ok(None) };
+        let options = lease::Options {
+            namespace: args.namespace.clone(),
+            name: args.sync_lease(),
+            identity: self.identity.clone(),
+            times: args.leader_elect_times.clone(),
+            annotations: BTreeMap::from([(
+                api::names::annotations::HUB_ADDRESS.to_owned(),
+                args.advertised().as_ref().map(SocketAddr::to_string).unwrap_or_default(),
+            )]),
+        };
+        let client = self.client.clone();
+        let elect = Box::new(move |tasks: &Tasks| lease::elect(tasks, client.clone(), options.clone()));
+        let sharing = storage::sharing(&config);
+        Ok(Some(replicas::keep(self.tasks, sharing, elect, storage::open(config), self.metrics)))
+    }
+
+    /// The APIs: answered from the store of this process, or by the hub that has it.
+    pub(crate) fn apis(
+        &self,
+        stores: Option<Stores>,
+        authorizer: Authorizer,
+        certificate: &ServingCertificate,
+        credential: Authorization,
+    ) -> Vec<Arc<dyn Api>> {
+        let catalogue = match &stores {
+            Some(_) => Catalogue::follow(self.tasks, self.client.clone()),
+            None => watch::channel(Arc::default()).1,
+        };
+        let stores = stores.unwrap_or_else(Stores::none);
+        let (namespace, lease) = (&self.args.namespace, self.args.sync_lease());
+        let holder = Holder::follow(self.tasks, self.client.clone(), namespace, &lease);
+        let options = RelayOptions {
+            identity: self.identity.clone(),
+            server_name: service_name(self.args),
+            authorities: certificate.bundle(),
+            credential,
+        };
+        let relay = Arc::new(Relay::new(self.tasks, holder, options, self.metrics));
+        let search = Search::new(stores.searched.clone(), catalogue, authorizer);
+        let relayed =
+            |api| Arc::new(Relayed::new(api, stores.searched.clone(), relay.clone())) as Arc<dyn Api>;
+        search.apis().into_iter().map(relayed).collect()
+    }
+}
+
+/// The credential of this hub's account, for other hubs: its token. Client certificates are not passed on.
+pub(crate) fn credential(config: &kube::Config) -> Authorization {
+    let account = &config.auth_info;
+    match (&account.token, &account.token_file) {
+        (Some(token), _) => Authorization::Bearer(token.expose_secret().into()),
+        (None, Some(file)) => Authorization::BearerFile(file.into()),
+        (None, None) => Authorization::None,
+    }
 }

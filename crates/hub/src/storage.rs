@@ -1,98 +1,110 @@
-//! Which store the flags mean.
+//! Which store the flags and the environment mean, and who may have it open.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use serde::Deserialize;
-use store::{SqliteOptions, SqliteStore, Store};
-use tracing::{info, warn};
+use replicas::{Open, Sharing};
+use store::{Backends, Config};
+use tracing::info;
 
 /// The file in `--data-dir`.
 const FILE: &str = "search.db";
 
-/// The file that `--storage-config` names, as far as it is understood here.
-#[derive(Debug, Deserialize)]
-struct Config {
-    r#type: String,
-    #[serde(default)]
-    dsn: String,
-}
-
-/// Opens the store; nothing if none is wanted, or if another process has it: that one synchronises.
-pub(crate) async fn open(
+/// The configuration of the store; nothing if none is wanted. What is at fault in it ends the program here.
+///
+/// A storage configuration wins over a directory; the `DB_*` variables are one, or change the file's.
+pub(crate) fn configured(
     config: Option<&Path>,
     directory: Option<&Path>,
-) -> anyhow::Result<Option<Arc<dyn Store>>> {
-    let Some(path) = path(config, directory)? else {
-        info!("nothing is synchronised for the search: there is neither --data-dir nor --storage-config");
-        return Ok(None);
-    };
-    match SqliteStore::open(SqliteOptions::new(&path)).await {
-        Ok(store) => Ok(Some(Arc::new(store))),
-        Err(store::Error::Held(by)) => {
-            warn!(file = by, "another process has the store; this one does not synchronise");
-            Ok(None)
-        }
-        Err(error) => Err(error).with_context(|| format!("the store {}", path.display())),
-    }
-}
-
-fn path(config: Option<&Path>, directory: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    environment: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<Option<Config>> {
+    let checked = |config: Config| Backends::default().check(&config).map(|()| Some(config));
     if let Some(file) = config {
         let context = || format!("--storage-config {}", file.display());
         let text = std::fs::read_to_string(file).with_context(context)?;
-        return read(&text).map(Some).with_context(context);
+        return Config::parse(&text, environment).and_then(checked).with_context(context);
     }
-    let Some(directory) = directory else { return Ok(None) };
+    if environment(api::names::search::environment::DB_TYPE).is_some_and(|kind| !kind.is_empty()) {
+        return Config::parse("", environment).and_then(checked).context("the variables DB_*");
+    }
+    let Some(directory) = directory else {
+        info!(
+            "nothing is synchronised for the search here: there is neither --data-dir nor --storage-config nor DB_TYPE"
+        );
+        return Ok(None);
+    };
     std::fs::create_dir_all(directory).with_context(|| format!("--data-dir {}", directory.display()))?;
-    Ok(Some(directory.join(FILE)))
+    let file = directory.join(FILE);
+    let file = file.to_str().with_context(|| format!("--data-dir {}: is not UTF-8", directory.display()))?;
+    Ok(Some(Config { kind: "sqlite".into(), dsn: Some(file.into()), ..Config::default() }))
 }
 
-fn read(text: &str) -> anyhow::Result<PathBuf> {
-    // The parser's own words would quote the text, which may hold a password.
-    let config: Config =
-        serde_saphyr::from_str(text).map_err(|_| anyhow::anyhow!("it is not YAML with a type and a dsn"))?;
-    anyhow::ensure!(
-        matches!(config.r#type.as_str(), "sqlite" | "sqlite3"),
-        "the type {:?} is not supported, only sqlite is",
-        config.r#type
-    );
-    // What drivers of other makes take behind a question mark means nothing here.
-    let file = config.dsn.trim().trim_start_matches("file:").split('?').next().unwrap_or_default().to_owned();
-    anyhow::ensure!(!file.is_empty() && file != ":memory:", "dsn names no file");
-    Ok(PathBuf::from(file))
+/// Who may have this store open at the same time: a file is one process's, a server is everybody's.
+pub(crate) fn sharing(config: &Config) -> Sharing {
+    match config.kind.as_str() {
+        "sqlite" | "sqlite3" => Sharing::OneProcess,
+        _ => Sharing::EveryReplica,
+    }
+}
+
+/// Opens the store, as often as it is asked to.
+pub(crate) fn open(config: Config) -> Open {
+    let config = Arc::new(config);
+    Box::new(move || {
+        let config = config.clone();
+        Box::pin(async move { Backends::default().open(&config).await })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn no_environment(_: &str) -> Option<String> {
+        None
+    }
+
+    fn of_file(text: &str) -> anyhow::Result<Option<Config>> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("storage.yaml");
+        std::fs::write(&file, text).unwrap();
+        configured(Some(&file), None, no_environment)
+    }
+
     #[test]
-    fn a_config_names_a_sqlite_file() {
+    fn a_config_names_a_store_that_one_process_may_have() {
         for text in ["{type: sqlite, dsn: /a/b.db}", "type: sqlite3\ndsn: file:/a/b.db?cache=shared\n"] {
-            assert_eq!(read(text).unwrap(), Path::new("/a/b.db"), "{text}");
+            assert_eq!(sharing(&of_file(text).unwrap().unwrap()), Sharing::OneProcess, "{text}");
         }
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_and_no_password_is_repeated() {
-        for text in
-            ["type: mysql\npassword: hunter2", "type: sqlite", "type: sqlite\ndsn: ':memory:'", "hunter2: ["]
-        {
-            let error = format!("{:#}", read(text).unwrap_err());
+    fn what_cannot_be_used_is_refused_at_the_start_and_no_password_is_repeated() {
+        for text in ["type: oracle\npassword: hunter2", "dsn: hunter2", "hunter2: ["] {
+            let error = format!("{:#}", of_file(text).unwrap_err());
             assert!(!error.contains("hunter2"), "{error}");
         }
     }
 
     #[tokio::test]
-    async fn without_flags_there_is_no_store_and_a_held_one_is_left_alone() {
-        assert!(open(None, None).await.unwrap().is_none());
+    async fn a_directory_holds_a_file_that_is_made() {
+        assert!(configured(None, None, no_environment).unwrap().is_none());
         let directory = tempfile::tempdir().unwrap();
-        let held = open(None, Some(directory.path())).await.unwrap();
-        assert!(held.is_some());
-        assert!(open(None, Some(directory.path())).await.unwrap().is_none());
+        let data = directory.path().join("data");
+        let config = configured(None, Some(&data), no_environment).unwrap().unwrap();
+        assert!(open(config)().await.is_ok());
+        assert!(data.join(FILE).is_file());
+    }
+
+    #[test]
+    fn the_environment_alone_names_a_store_and_wins_over_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let environment = |name: &str| match name {
+            "DB_TYPE" => Some("sqlite".to_owned()),
+            "DB_DSN" => Some("/of/the/environment.db".to_owned()),
+            _ => None,
+        };
+        let config = configured(None, Some(directory.path()), environment).unwrap().unwrap();
+        assert_eq!(config.dsn.as_deref(), Some("/of/the/environment.db"));
     }
 }

@@ -1,19 +1,16 @@
 //! Which part gets which.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use apiserver::{Authenticator, Authorizer, Check, Limits, ServerBuilder, Tokens, TrustStore, serving};
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
 use reach::{Directory, Reach};
-use runtime::{Tasks, events::Events, lease, metrics::Metrics};
+use runtime::{Tasks, events::Events, lease, metrics::Metrics, program};
 use tracing::info;
 use tunnel::hub::Registry;
 
-use crate::{args::Args, search, storage};
+use crate::{args::Args, search};
 
 /// The Secret that holds the authority of the hub's own certificate.
 const SERVING_SECRET: &str = "clusternet-hub-serving-ca";
@@ -22,7 +19,9 @@ const API_SERVICE: &str = "v1alpha1.proxies.clusternet.io";
 
 /// Starts every part of the hub in `tasks`.
 pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
-    let client = client(&args).await?;
+    let config = program::own_cluster(args.kubeconfig.as_deref()).await?;
+    let credential = search::credential(&config);
+    let client = Client::try_from(config)?;
     let metrics = Metrics::default();
     let identity = lease::identity();
     let leadership = lease::elect(
@@ -33,6 +32,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             name: args.leader_elect_resource_name.clone(),
             identity: identity.clone(),
             times: args.leader_elect_times.clone(),
+            annotations: BTreeMap::new(),
         },
     );
 
@@ -55,7 +55,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         names: serving_names(&args),
         api_services: [API_SERVICE].into_iter().chain(search::API_SERVICES).map(str::to_owned).collect(),
     };
-    let certificate = serving::start(client.clone(), serving, leadership.clone(), tasks)
+    let certificate = serving::start(client.clone(), serving, leadership, tasks)
         .await
         .context("the hub's own certificate")?;
 
@@ -63,8 +63,15 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
     let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
-    let store = storage::open(args.storage_config.as_deref(), args.data_dir.as_deref()).await?;
-    if let Some(store) = store.clone() {
+    let parts = search::Parts {
+        tasks,
+        client: client.clone(),
+        metrics: &metrics,
+        identity: identity.clone(),
+        args: &args,
+    };
+    let stores = parts.stores()?;
+    if let Some(stores) = &stores {
         let gate = |name, default| args.feature_gates.enabled(name, default);
         let options = sync::Options {
             namespace: args.namespace.clone(),
@@ -78,7 +85,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             sharding_name: args.sharding_name.clone(),
             ..sync::Options::default()
         };
-        sync::start(tasks, client.clone(), leadership, store, reach.clone(), options, &metrics);
+        sync::start(tasks, client.clone(), stores.written.clone(), reach.clone(), options, &metrics);
     }
     let options = proxy::Options {
         visit_deadline: args.visit_deadline,
@@ -91,12 +98,12 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let trust = TrustStore::default();
     trust.follow_config_map(client.clone(), tasks);
     let authorizer = Authorizer::new(client.clone());
-    let mut apis = search::apis(tasks, client.clone(), store, authorizer.clone());
+    let mut apis = parts.apis(stores, authorizer.clone(), &certificate, credential);
     apis.push(Arc::new(sockets));
     let server = ServerBuilder {
         listen: SocketAddr::new(args.bind_address, args.secure_port),
         apis,
-        authenticator: Authenticator::new(trust, Some(Tokens::new(client))),
+        authenticator: Authenticator::new(trust, Some(Tokens::new(client))).with_replicas(&account(&args)),
         authorizer,
         certificate: certificate.resolver(),
         limits: Limits { in_flight_per_caller: args.max_in_flight_per_caller, ..Limits::default() },
@@ -115,23 +122,20 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn client(args: &Args) -> anyhow::Result<Client> {
-    let config = match &args.kubeconfig {
-        Some(path) => {
-            let kubeconfig =
-                Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
-        }
-        None => Config::incluster()
-            .context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
-    };
-    Ok(Client::try_from(config)?)
+/// The user name of every hub.
+fn account(args: &Args) -> String {
+    format!("system:serviceaccount:{}:{}", args.namespace, api::names::HUB_SERVICE_ACCOUNT)
+}
+
+/// The name that stands in the certificate of every hub.
+pub(crate) fn service_name(args: &Args) -> String {
+    format!("{}.{}.svc", args.service_name, args.namespace)
 }
 
 fn serving_names(args: &Args) -> Vec<String> {
     let (service, namespace) = (&args.service_name, &args.namespace);
     let mut names = vec![
-        format!("{service}.{namespace}.svc"),
+        service_name(args),
         format!("{service}.{namespace}"),
         service.clone(),
         String::from("localhost"),

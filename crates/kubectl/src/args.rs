@@ -47,7 +47,10 @@ Examples:
   kubectl clusterway token create
 
   # A kubeconfig for plain kubectl and any other client
-  kubectl clusterway kubeconfig edge-7 --child-kubeconfig ./edge-7.kubeconfig > visit.kubeconfig";
+  kubectl clusterway kubeconfig edge-7 --child-kubeconfig ./edge-7.kubeconfig > visit.kubeconfig
+
+  # Search with plain kubectl: kubectl --cluster clusterpedia get deployments -A
+  kubectl clusterway kubeconfig --search --merge";
 
 const HELP_TAIL: &str = "\
 With --cluster-id everything that is not a flag below goes to kubectl, whose answer, exit code and streams are passed on.
@@ -174,6 +177,18 @@ pub(crate) struct Connection {
     pub(crate) namespace: Option<String>,
 }
 
+impl Connection {
+    /// Whether they make somebody else of the user in the kubeconfig.
+    pub(crate) fn change_user(&self) -> bool {
+        self.token.is_some()
+            || self.client_certificate.is_some()
+            || self.impersonate.is_some()
+            || self.as_uid.is_some()
+            || !self.as_group.is_empty()
+            || !self.as_user_extra.is_empty()
+    }
+}
+
 /// What this program does itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -192,13 +207,17 @@ pub(crate) enum Command {
     /// Make, list and delete the tokens that clusters register with.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Print a kubeconfig with which plain kubectl visits a cluster.
+    /// Print a kubeconfig with which plain kubectl visits a cluster, or searches.
     Kubeconfig {
-        /// The cluster's id, or the name of its ManagedCluster.
+        /// The cluster's id, or the name of its ManagedCluster. With --search: the name of its PediaCluster.
         // Not named `cluster`: clap would take it for the global flag of that name.
-        #[arg(value_name = "CLUSTER")]
-        wanted: String,
-        /// Write it into your own kubeconfig, as a context of its own, instead of printing it.
+        #[arg(value_name = "CLUSTER", required_unless_present = "search")]
+        wanted: Option<String>,
+        /// For searching: a context and cluster `clusterpedia` for all clusters, and one for each PediaCluster, or for
+        /// the one named.
+        #[arg(long)]
+        search: bool,
+        /// Write it into your own kubeconfig, as contexts of their own, instead of printing it.
         #[arg(long)]
         merge: bool,
     },
@@ -388,7 +407,11 @@ mod tests {
     fn the_cluster_to_visit_is_not_mistaken_for_the_cluster_entry_of_the_parent() {
         let cli = parse(Name::Clusterway, &words("kubeconfig edge-7")).unwrap();
         assert_eq!(cli.connection.cluster, None);
-        assert!(matches!(cli.command, Some(Command::Kubeconfig { wanted, .. }) if wanted == "edge-7"));
+        assert!(
+            matches!(cli.command, Some(Command::Kubeconfig { wanted: Some(wanted), .. }) if wanted == "edge-7")
+        );
+        assert!(parse(Name::Clusterway, &words("kubeconfig")).is_err(), "no cluster, no search");
+        assert!(parse(Name::Clusterway, &words("kubeconfig --search")).is_ok());
         let cli = parse(Name::Clusterway, &words("token create --for edge-7 --cluster p")).unwrap();
         assert_eq!(cli.connection.cluster.as_deref(), Some("p"));
     }

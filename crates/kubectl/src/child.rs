@@ -59,13 +59,14 @@ impl Child {
     /// What the flags say.
     pub(crate) fn load(flags: &ChildFlags) -> Result<Self, Failure> {
         let Some(path) = &flags.child_kubeconfig else {
-            return Ok(Self {
-                source: Source::Nobody,
-                impersonation: Impersonation::of(flags, None),
-                namespace: None,
-            });
+            return Ok(Self { impersonation: Impersonation::of(flags, None), ..Self::anonymous(None) });
         };
         Self::choose(&read_file(path)?, path, flags)
+    }
+
+    /// Nobody beside who the caller is in the parent.
+    pub(crate) fn anonymous(namespace: Option<String>) -> Self {
+        Self { source: Source::Nobody, impersonation: Impersonation::default(), namespace }
     }
 
     fn choose(file: &Kubeconfig, path: &Path, flags: &ChildFlags) -> Result<Self, Failure> {

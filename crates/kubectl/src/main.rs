@@ -1,7 +1,7 @@
 //! `kubectl-clusterway`, the kubectl plug-in; also answers to the name `kubectl-clusternet`.
 //!
-//! It visits a child with the caller's own kubectl, and saves typing for what plain kubectl can do too: listing
-//! clusters, making registration tokens, writing kubeconfigs.
+//! It visits a child with the caller's own kubectl, and saves typing for what plain kubectl can do too: searching all
+//! clusters, listing them, making registration tokens, writing kubeconfigs.
 //!
 //! Deliberately absent: commands of kubectl's own. They are kubectl's, of whatever version the caller has.
 
@@ -14,6 +14,7 @@ mod kubeconfig;
 mod output;
 mod parent;
 mod passthrough;
+mod progress;
 mod relay;
 mod search;
 mod token;
@@ -99,8 +100,11 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
             token::list(connection, !no_headers).await?;
         }
         Some(Command::Token(TokenCommand::Delete { tokens })) => token::delete(connection, &tokens).await?,
-        Some(Command::Kubeconfig { wanted, merge }) => {
-            kubeconfig::print(connection, &cli.child, &wanted, merge).await?;
+        Some(Command::Kubeconfig { wanted: Some(wanted), search: false, merge }) => {
+            kubeconfig::visit::print(connection, &cli.child, &wanted, merge).await?;
+        }
+        Some(Command::Kubeconfig { wanted, merge, .. }) => {
+            kubeconfig::search::print(connection, wanted.as_deref(), merge).await?;
         }
         Some(Command::Search(flags)) => return search::search(connection, &flags).await,
         Some(Command::Completion { shell }) => output::data(&completion::script(shell, name))?,

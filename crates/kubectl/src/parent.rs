@@ -22,12 +22,16 @@ use crate::{
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// The parent and the caller's identity there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Parent {
     /// The server.
     pub(crate) cluster: Cluster,
     /// The caller. Holds credentials.
     pub(crate) user: AuthInfo,
+    /// What the kubeconfig calls this user; `None` when flags made another one of it.
+    pub(crate) user_name: Option<String>,
+    /// The namespace of the context.
+    pub(crate) namespace: Option<String>,
 }
 
 impl Parent {
@@ -53,6 +57,8 @@ impl Parent {
             (name, ..) => Self {
                 cluster: name.map(|name| find_cluster(file, name)).transpose()?.unwrap_or_default(),
                 user: user_name.map(|name| find_user(file, name)).transpose()?.unwrap_or_default(),
+                user_name: user_name.filter(|_| !flags.change_user()).map(str::to_owned),
+                namespace: context.as_ref().and_then(|context| context.namespace.clone()),
             },
         };
         chosen.apply(flags)?;
@@ -280,6 +286,7 @@ fn in_cluster() -> Option<Parent> {
             ..Cluster::default()
         },
         user: AuthInfo { token_file: Some(format!("{SERVICE_ACCOUNT}/token")), ..AuthInfo::default() },
+        ..Parent::default()
     })
 }
 
@@ -362,6 +369,14 @@ users:
         let mixed = choose(&flags).unwrap();
         assert_eq!(mixed.server().unwrap(), "https://two:6443");
         assert_eq!(mixed.user.token.unwrap().expose_secret(), "t1");
+    }
+
+    #[test]
+    fn the_user_has_the_name_it_has_in_the_kubeconfig_until_flags_make_another_one_of_it() {
+        let parent = choose(&Connection::default()).unwrap();
+        assert_eq!((parent.user_name.as_deref(), parent.namespace.as_deref()), (Some("u1"), Some("ns1")));
+        let boss = Connection { impersonate: Some("boss".into()), ..Connection::default() };
+        assert_eq!(choose(&boss).unwrap().user_name, None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Runs kubectl in a child: opens the relay, starts kubectl with a kubeconfig that leads there, passes on everything.
+//! Runs kubectl at another place in the parent, a child or the search: opens the relay, starts kubectl with a kubeconfig
+//! that leads there, passes on everything.
 
 use std::{
     ffi::OsString,
@@ -9,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use kube::config::Kubeconfig;
+use api::proxies::direct_path;
+use meta::Status;
 use runtime::Tasks;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -17,7 +19,15 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{args::Cli, child::Child, clusters, failure::Failure, output::say, parent::Parent, relay::Relay};
+use crate::{
+    args::Cli,
+    child::Child,
+    clusters,
+    failure::Failure,
+    output::say,
+    parent::Parent,
+    relay::{Destination, Relay},
+};
 
 /// How long streams may take to end once kubectl has.
 const SHUTDOWN: Duration = Duration::from_millis(200);
@@ -29,27 +39,46 @@ pub(crate) async fn visit(cli: &Cli, wanted: &str, kubectl: &[OsString]) -> Resu
     let cluster = clusters::resolve(&parent, wanted).await?;
     // Now, while nothing else uses the terminal: a plug-in may have to ask for a password.
     child.headers().await?;
+    let destination = Destination { path: direct_path(&cluster), child, progress: None };
+    let ran = through(&parent, destination, Some(&cluster), kubectl).await?;
+    if let (false, Some(Status { message, .. })) = (ran.succeeded, &ran.refusal) {
+        let failure = Failure::new(format!("cluster {wanted} cannot be visited")).because(message);
+        say(&failure.next(remedy(message)).to_string());
+    }
+    Ok(ran.code)
+}
 
+/// How kubectl ended.
+pub(crate) struct Ran {
+    /// Whether it did what it was told.
+    pub(crate) succeeded: bool,
+    /// Its exit code.
+    pub(crate) code: ExitCode,
+    /// Why it could not find out what there is, if that is so.
+    pub(crate) refusal: Option<Status>,
+}
+
+/// Runs kubectl through a relay. What it learns there of the API is kept for its next run under the name `cached`.
+pub(crate) async fn through(
+    parent: &Parent,
+    destination: Destination,
+    cached: Option<&str>,
+    kubectl: &[OsString],
+) -> Result<Ran, Failure> {
     let tasks = Tasks::new();
-    let relay = Relay::open(&tasks, &parent.config().await?, &cluster, child).await?;
+    let relay = Relay::open(&tasks, &parent.config().await?, destination).await?;
     let directory = private_directory()?;
     let kubeconfig = directory.path().join("kubeconfig");
     relay
         .write_kubeconfig(&kubeconfig)
         .map_err(|error| Failure::new(format!("cannot write {}", kubeconfig.display())).because(error))?;
-    let cache = cache(relay.is_at_usual_address(), directory.path(), &cluster);
+    let cache = cache(cached.filter(|_| relay.is_at_usual_address()), directory.path());
     let mut command = Command::new(program());
     command.args(kubectl).env("KUBECONFIG", &kubeconfig).env("KUBECACHEDIR", cache);
     let status = run(command).await;
     tasks.shutdown(SHUTDOWN).await;
     let status = status?;
-    if let (false, Some(why)) = (status.success(), relay.refusal()) {
-        say(&format!(
-            "{}",
-            Failure::new(format!("cluster {wanted} cannot be visited")).because(why).next(remedy(why))
-        ));
-    }
-    Ok(exit_code(status))
+    Ok(Ran { succeeded: status.success(), code: exit_code(status), refusal: relay.refusal().cloned() })
 }
 
 /// What to do about a refusal.
@@ -59,20 +88,6 @@ fn remedy(why: &str) -> &'static str {
     } else {
         "kubectl clusterway clusters shows how the clusters are"
     }
-}
-
-/// Runs kubectl with this kubeconfig and nobody else's; its exit code is ours.
-pub(crate) async fn with(kubeconfig: &Kubeconfig, kubectl: &[OsString]) -> Result<ExitCode, Failure> {
-    let directory = private_directory()?;
-    let file = directory.path().join("kubeconfig");
-    // JSON is YAML too.
-    let text = serde_json::to_vec(kubeconfig)
-        .map_err(|error| Failure::new("cannot make the kubeconfig").because(error))?;
-    std::fs::write(&file, text)
-        .map_err(|error| Failure::new(format!("cannot write {}", file.display())).because(error))?;
-    let mut command = Command::new(program());
-    command.args(kubectl).env("KUBECONFIG", &file);
-    run(command).await.map(exit_code)
 }
 
 /// Runs kubectl as it is, without a cluster: for its help.
@@ -95,14 +110,14 @@ fn private_directory() -> Result<tempfile::TempDir, Failure> {
         .map_err(|error| Failure::new("cannot make a temporary directory").because(error))
 }
 
-/// Where kubectl keeps what it knows of the child. Never where it keeps it of other servers: it tells servers apart by
-/// address, and ours says nothing about the child.
-fn cache(keep: bool, directory: &Path, cluster: &str) -> PathBuf {
+/// Where kubectl keeps what it knows of an API, for its next run if that has a name. Never where it keeps it of other
+/// servers: it tells servers apart by address, and ours says nothing about what is behind it.
+fn cache(name: Option<&str>, directory: &Path) -> PathBuf {
     let base = std::env::var_os("KUBECACHEDIR")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".kube/cache")));
-    match base {
-        Some(base) if keep => base.join("clusterway").join(cluster),
+    match (base, name) {
+        (Some(base), Some(name)) => base.join("clusterway").join(name),
         _ => directory.join("cache"),
     }
 }
@@ -190,7 +205,7 @@ mod tests {
     #[test]
     fn what_kubectl_caches_of_one_cluster_never_lies_with_another() {
         let directory = Path::new("/tmp/x");
-        assert!(cache(true, directory, "a").ends_with("clusterway/a"));
-        assert_eq!(cache(false, directory, "a"), directory.join("cache"));
+        assert!(cache(Some("a"), directory).ends_with("clusterway/a"));
+        assert_eq!(cache(None, directory), directory.join("cache"));
     }
 }

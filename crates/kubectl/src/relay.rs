@@ -24,6 +24,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use kube::Config;
+use meta::Status;
 use rand::Rng as _;
 use runtime::Tasks;
 use serde_json::json;
@@ -32,6 +33,7 @@ use tokio::net::TcpListener;
 use crate::{
     child::Child,
     failure::Failure,
+    progress::Progress,
     relay::{forward::Forward, listener::Guarded},
 };
 
@@ -45,34 +47,44 @@ pub(crate) struct Relay {
     namespace: Option<String>,
 }
 
+/// What is at the other end of a relay.
+pub(crate) struct Destination {
+    /// The path in the parent behind which a Kubernetes API is served.
+    pub(crate) path: String,
+    /// Who the caller is there.
+    pub(crate) child: Child,
+    /// Who wants to see how answers come along.
+    pub(crate) progress: Option<Arc<Progress>>,
+}
+
 impl Relay {
-    /// Opens the door to one cluster.
+    /// Opens the door to a place in the parent.
     pub(crate) async fn open(
         tasks: &Tasks,
         parent: &Config,
-        cluster: &str,
-        child: Child,
+        destination: Destination,
     ) -> Result<Self, Failure> {
+        let Destination { path, child, progress } = destination;
         let failed = |why: String| Failure::new("cannot listen on this machine's loopback").because(why);
-        let (listener, usual) = bind(usual_port(&parent.cluster_url.to_string(), cluster))
+        let (listener, usual) = bind(usual_port(&parent.cluster_url.to_string(), &path))
             .await
             .map_err(|error| failed(error.to_string()))?;
         let address = listener.local_addr().map_err(|error| failed(error.to_string()))?;
         let bearer = random_token();
         let (tls, certificate) = listener::certificate().map_err(failed)?;
         let namespace = child.namespace.clone();
-        let guarded = Arc::new(Guarded::new(&bearer, Forward::new(parent, cluster, child)?));
+        let guarded = Arc::new(Guarded::new(&bearer, Forward::new(parent, &path, child)?, progress));
         tasks.spawn("relay", listener::serve(tasks.child(), listener, tls, guarded.clone()));
         Ok(Self { address, usual, guarded, bearer, certificate, namespace })
     }
 
-    /// Whether this is the address this cluster usually has here, so that what kubectl caches by address can be kept.
+    /// Whether this is the address this place usually has here, so that what kubectl caches by address can be kept.
     pub(crate) fn is_at_usual_address(&self) -> bool {
         self.usual
     }
 
     /// Why kubectl could not find out what the child has to offer, if that is so: kubectl itself does not say.
-    pub(crate) fn refusal(&self) -> Option<&str> {
+    pub(crate) fn refusal(&self) -> Option<&Status> {
         self.guarded.refusal()
     }
 
@@ -98,11 +110,11 @@ impl Relay {
     }
 }
 
-/// The same port for the same cluster: kubectl keeps what it knows of a server under the server's address. Nothing
+/// The same port for the same place: kubectl keeps what it knows of a server under the server's address. Nothing
 /// rests on it: whoever occupies the port only makes kubectl ask again.
-fn usual_port(parent: &str, cluster: &str) -> u16 {
+fn usual_port(parent: &str, path: &str) -> u16 {
     let mut hasher = DefaultHasher::new();
-    (parent, cluster).hash(&mut hasher);
+    (parent, path).hash(&mut hasher);
     20_000 + (hasher.finish() % 12_000) as u16
 }
 

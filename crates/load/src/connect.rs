@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -108,7 +108,7 @@ impl Target {
         &self,
         tls: Option<&Arc<ClientConfig>>,
         tasks: &runtime::Tasks,
-    ) -> anyhow::Result<http1::SendRequest<Empty<Bytes>>> {
+    ) -> anyhow::Result<Sender> {
         let (sender, connection) = http1::handshake(TokioIo::new(self.connect(tls).await?)).await?;
         tasks.spawn("connection", async move {
             // The sender is told of an error.
@@ -117,12 +117,17 @@ impl Target {
         Ok(sender)
     }
 
-    pub(crate) fn request(&self) -> anyhow::Result<Request<Empty<Bytes>>> {
-        let path = match self.url.query() {
-            Some(query) => format!("{}?{query}", self.url.path()),
-            None => self.url.path().to_owned(),
-        };
-        let mut request = Request::get(path).body(Empty::new())?;
+    /// A GET of what the URL names.
+    pub(crate) fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
+        match self.url.query() {
+            Some(query) => self.request_for(&format!("{}?{query}", self.url.path())),
+            None => self.request_for(self.url.path()),
+        }
+    }
+
+    /// A GET of another path of the same server.
+    pub(crate) fn request_for(&self, path: &str) -> anyhow::Result<Request<Full<Bytes>>> {
+        let mut request = Request::get(path).body(Full::default())?;
         let host = self.url[url::Position::BeforeHost..url::Position::AfterPort].parse()?;
         request.headers_mut().insert(header::HOST, host);
         for line in &self.header {
@@ -134,6 +139,20 @@ impl Target {
         }
         Ok(request)
     }
+}
+
+/// A keep-alive connection.
+pub(crate) type Sender = http1::SendRequest<Full<Bytes>>;
+
+/// The whole body of the answer to a request, which must succeed.
+pub(crate) async fn whole(sender: &mut Sender, request: Request<Full<Bytes>>) -> anyhow::Result<Bytes> {
+    sender.ready().await?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    let told = || String::from_utf8_lossy(body.get(..body.len().min(300)).unwrap_or_default()).into_owned();
+    anyhow::ensure!(status.is_success(), "the answer was {status}: {}", told());
+    Ok(body)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Small requests, and big answers.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,17 +10,22 @@ use std::{
 };
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use futures_util::future::try_join_all;
-use http_body_util::BodyExt as _;
-use serde_json::json;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
 
-use crate::connect::Target;
+use crate::connect::{Sender, Target, whole};
 
 /// How to ask.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) target: Target,
+    /// A file with paths and queries, one a line, which are asked in turn instead of those of --url.
+    #[arg(long)]
+    paths: Option<PathBuf>,
     /// Connections that ask at the same time.
     #[arg(long, default_value_t = 1)]
     pub(crate) workers: usize,
@@ -49,17 +55,25 @@ pub(crate) async fn get(args: GetArgs) -> anyhow::Result<()> {
     let tasks = runtime::Tasks::new();
     let asked = Arc::new(AtomicUsize::new(0));
     let target = &args.target;
+    let requests = requests(&args)?;
+    let (requests, bytes) = (&requests, &AtomicUsize::new(0));
     let workers = (0..args.workers).map(|_| {
         let (tls, tasks, asked) = (tls.clone(), tasks.clone(), asked.clone());
         async move {
             let mut sender = target.sender(tls.as_ref(), &tasks).await?;
             let mut times = Vec::with_capacity(args.requests / args.workers + 1);
-            for _ in 0..args.warmup.div_ceil(args.workers) {
-                one(&mut sender, target).await?;
+            for number in 0..args.warmup.div_ceil(args.workers) {
+                one(&mut sender, &requests[number % requests.len()]).await?;
             }
             let began = Instant::now();
-            while asked.fetch_add(1, Ordering::Relaxed) < args.requests {
-                times.push(one(&mut sender, target).await?);
+            loop {
+                let number = asked.fetch_add(1, Ordering::Relaxed);
+                if number >= args.requests {
+                    break;
+                }
+                let (took, length) = one(&mut sender, &requests[number % requests.len()]).await?;
+                times.push(took);
+                bytes.fetch_add(length, Ordering::Relaxed);
                 if args.pause > 0 {
                     tokio::time::sleep(Duration::from_micros(args.pause)).await;
                 }
@@ -67,7 +81,21 @@ pub(crate) async fn get(args: GetArgs) -> anyhow::Result<()> {
             anyhow::Ok((times, began, Instant::now()))
         }
     });
-    report(try_join_all(workers).await?)
+    let found = try_join_all(workers).await?;
+    let mut line = latencies(found)?;
+    line["bytes"] = json!(bytes.load(Ordering::Relaxed) / args.requests.max(1));
+    crate::print(&line);
+    Ok(())
+}
+
+/// What is asked in turn.
+fn requests(args: &GetArgs) -> anyhow::Result<Vec<Request<Full<Bytes>>>> {
+    let Some(file) = &args.paths else { return Ok(vec![args.target.request()?]) };
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let requests: Vec<_> =
+        text.lines().map(|path| args.target.request_for(path)).collect::<anyhow::Result<_>>()?;
+    anyhow::ensure!(!requests.is_empty(), "{} names no path", file.display());
+    Ok(requests)
 }
 
 /// What one worker measured: how long each request took, when it began and when it ended.
@@ -75,32 +103,36 @@ pub(crate) type Measured = (Vec<Duration>, Instant, Instant);
 
 /// Prints latencies and rate of all workers together.
 pub(crate) fn report(found: Vec<Measured>) -> anyhow::Result<()> {
+    crate::print(&latencies(found)?);
+    Ok(())
+}
+
+fn latencies(found: Vec<Measured>) -> anyhow::Result<Value> {
     let began = found.iter().map(|(_, began, _)| *began).min().context("no worker")?;
     let ended = found.iter().map(|(.., ended)| *ended).max().context("no worker")?;
     let mut times: Vec<Duration> = found.into_iter().flat_map(|(times, ..)| times).collect();
     times.sort();
-    let at =
-        |share: f64| times.get((times.len() as f64 * share) as usize).map(|time| time.as_secs_f64() * 1000.0);
-    crate::print(&json!({
+    let at = |share| milliseconds_at(&times, share);
+    Ok(json!({
         "requests": times.len(),
         "p50_ms": at(0.50),
         "p90_ms": at(0.90),
         "p99_ms": at(0.99),
         "rate": times.len() as f64 / (ended - began).as_secs_f64(),
-    }));
-    Ok(())
+    }))
 }
 
-async fn one(
-    sender: &mut hyper::client::conn::http1::SendRequest<http_body_util::Empty<bytes::Bytes>>,
-    target: &Target,
-) -> anyhow::Result<Duration> {
+/// The time that a share of `sorted` times does not exceed.
+pub(crate) fn milliseconds_at(sorted: &[Duration], share: f64) -> Option<f64> {
+    sorted.get((sorted.len() as f64 * share) as usize).map(|time| time.as_secs_f64() * 1000.0)
+}
+
+/// How long a request took, and how long the body of its answer is.
+async fn one(sender: &mut Sender, request: &Request<Full<Bytes>>) -> anyhow::Result<(Duration, usize)> {
     sender.ready().await?;
     let began = Instant::now();
-    let response = sender.send_request(target.request()?).await?;
-    anyhow::ensure!(response.status().is_success(), "the answer was {}", response.status());
-    response.into_body().collect().await?;
-    Ok(began.elapsed())
+    let body = whole(sender, request.clone()).await?;
+    Ok((began.elapsed(), body.len()))
 }
 
 pub(crate) async fn bulk(args: BulkArgs) -> anyhow::Result<()> {

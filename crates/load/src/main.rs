@@ -3,9 +3,11 @@
 //!
 //! Deliberately absent: judgement. The benchmarks put figures side by side; this program only takes them.
 
+mod churn;
 mod connect;
 mod echo;
 mod get;
+mod list;
 mod relay;
 mod serve;
 
@@ -26,6 +28,10 @@ enum Command {
     Get(get::GetArgs),
     /// Reads one big answer: throughput.
     Bulk(get::BulkArgs),
+    /// Reads a list of the Kubernetes API to its end, page by page: throughput.
+    List(list::Args),
+    /// Changes objects at a steady pace and asks a search for them: lag.
+    Churn(churn::Args),
     /// Sends 200 bytes over an upgraded connection and waits for them, again and again: latencies and rate.
     Echo(get::GetArgs),
     /// Upgrades any request over TLS and sends back whatever arrives.
@@ -42,6 +48,8 @@ async fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Get(args) => get::get(args).await,
         Command::Bulk(args) => get::bulk(args).await,
+        Command::List(args) => list::run(args).await,
+        Command::Churn(args) => churn::run(args).await,
         Command::Echo(args) => echo::ask(args).await,
         Command::ServeEcho(args) => echo::serve(args).await,
         Command::Serve(args) => serve::run(args).await,

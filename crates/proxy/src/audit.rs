@@ -33,21 +33,19 @@ struct Labels {
 
 impl VisitMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
-        let this = Self::default();
-        metrics.register(|registry| {
-            registry.register(
+        Self {
+            requests: metrics.add(
                 "clusterway_visit_requests",
                 "Visits to children by verb and status code",
-                this.requests.clone(),
-            );
-            registry.register(
+                Family::default(),
+            ),
+            bytes: metrics.add(
                 "clusterway_visit_bytes",
                 "Bytes sent to callers of visits",
-                this.bytes.clone(),
-            );
-            registry.register("clusterway_visit_open", "Visits being served now", this.open.clone());
-        });
-        this
+                Counter::default(),
+            ),
+            open: metrics.add("clusterway_visit_open", "Visits being served now", Gauge::default()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::names::headers::strip_hop_by_hop;
 use apiserver::{Body, Context};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -151,7 +152,7 @@ async fn switch(
 fn upgrade_headers(child: &HeaderMap) -> HeaderMap {
     let mut headers = child.clone();
     let protocol = headers.get(header::UPGRADE).cloned();
-    reach::strip_hop_by_hop(&mut headers);
+    strip_hop_by_hop(&mut headers);
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("Upgrade"));
     if let Some(protocol) = protocol {
         headers.insert(header::UPGRADE, protocol);

@@ -1,26 +1,6 @@
-//! Which headers travel, and which end here.
+//! Which headers say who somebody is, and end here.
 
-use api::names::headers::HOP_BY_HOP;
-use http::{HeaderMap, HeaderName, header};
-
-/// Removes the headers that belong to one connection, and those that `Connection` names.
-///
-/// Identity headers are set only after this: otherwise `Connection: Impersonate-User` would take them away again.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-}
+use http::{HeaderMap, HeaderName};
 
 /// Removes every header by which somebody outside could say who they are, in any spelling a server behind us might
 /// fold to the real one (`X_Remote_User`).
@@ -49,18 +29,6 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap()))
             .collect()
-    }
-
-    #[test]
-    fn what_connection_names_ends_here() {
-        let mut headers = map(&[
-            ("connection", "close, X-Secret-Hop"),
-            ("x-secret-hop", "1"),
-            ("te", "x"),
-            ("accept", "*/*"),
-        ]);
-        strip_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
     }
 
     #[test]

@@ -22,7 +22,6 @@ mod visit;
 mod wire;
 
 pub use directory::{Directory, Registered};
-pub use headers::strip_hop_by_hop;
 pub use identity::{Identity, InvalidCredential};
 pub use target::{Target, TargetError};
 pub use visit::{Body, Error, Limits, Reach, Upgraded, UpgradedStream, Visit};

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use api::names::headers::strip_hop_by_hop;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body as HttpBody, Frame};
@@ -21,7 +22,7 @@ use tokio::{
 };
 use tunnel::hub::Registry;
 
-use crate::{directory::Directory, headers::strip_hop_by_hop, identity::Identity, target::Target, wire};
+use crate::{directory::Directory, identity::Identity, target::Target, wire};
 
 /// A streamed body; errors end the stream.
 pub type Body = tunnel::Body;
@@ -125,14 +126,11 @@ impl Reach {
         limits: Limits,
         metrics: &runtime::metrics::Metrics,
     ) -> Self {
-        let refused = Counter::default();
-        metrics.register(|registry| {
-            registry.register(
-                "clusterway_reach_refused",
-                "Requests refused because a child was at its limit of requests in flight",
-                refused.clone(),
-            );
-        });
+        let refused = metrics.add(
+            "clusterway_reach_refused",
+            "Requests refused because a child was at its limit of requests in flight",
+            Counter::default(),
+        );
         Self { registry, directory, limits, in_flight: Arc::default(), refused }
     }
 

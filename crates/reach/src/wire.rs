@@ -2,10 +2,11 @@
 //!
 //! Both ends live in this file, so that they cannot drift apart.
 
+use api::names::headers::strip_hop_by_hop;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
-    headers::{strip_hop_by_hop, strip_identity},
+    headers::strip_identity,
     identity::{Credential, Identity},
     target::Target,
 };

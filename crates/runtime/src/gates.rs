@@ -3,8 +3,12 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 /// Every gate a program of ours knows by name.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 17] = [
+    "AllowProxyRequestToClusters",
+    "AllowSyncAllCustomResources",
+    "AllowSyncAllResources",
     "AppPusher",
+    "ClusterAuthenticationFromSecret",
     "ClusterInit",
     "Deployer",
     "FailOver",
@@ -14,6 +18,7 @@ const KNOWN: [&str; 12] = [
     "MultiClusterService",
     "Predictor",
     "Recovery",
+    "SearchReader",
     "ShadowAPI",
     "SocketConnection",
 ];
@@ -62,6 +67,8 @@ mod tests {
         assert!(!gates.enabled("SocketConnection", true));
         assert!(gates.enabled("AppPusher", false));
         assert!(gates.enabled("Recovery", true));
+        let of_the_search = "AllowSyncAllResources=true,AllowSyncAllCustomResources=true,ClusterAuthenticationFromSecret=false";
+        assert!(of_the_search.parse::<FeatureGates>().unwrap().enabled("AllowSyncAllResources", false));
         for (bad, part) in [
             ("Sockets=true", "\"Sockets\" is not known"),
             ("AppPusher=yes", "not true or false"),

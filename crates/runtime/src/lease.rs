@@ -3,7 +3,7 @@
 //! Leadership here means "usually one": it saves work and keeps logs readable. What must never happen twice is
 //! guarded by resourceVersions and by the epoch ([`Leadership::epoch`]), which rises with every change of holder.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -30,6 +30,8 @@ pub struct Options {
     pub identity: String,
     /// How fast to react.
     pub times: Times,
+    /// Written in the same request as the identity, so that both always speak of the same holder.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// How fast an election reacts, as flags.
@@ -106,20 +108,26 @@ struct Elector {
 
 impl Elector {
     async fn run(&self) {
+        let deadline = self.options.times.renew_deadline;
         let mut renewed = tokio::time::Instant::now();
         // What we last saw of a foreign holder, and when on our own clock: clocks of two machines never meet.
         let mut seen: Option<(String, tokio::time::Instant)> = None;
         loop {
-            match self.attempt(&mut seen).await {
-                Ok(leadership) => {
+            let began = tokio::time::Instant::now();
+            // An answer that never comes must not keep a leader in office.
+            let patience =
+                if self.sender.borrow().held { deadline.saturating_sub(renewed.elapsed()) } else { deadline };
+            match tokio::time::timeout(patience, self.attempt(&mut seen)).await {
+                Ok(Ok(leadership)) => {
                     if leadership.held {
-                        renewed = tokio::time::Instant::now();
+                        renewed = began;
                     }
                     self.publish(leadership);
                 }
-                Err(error) => debug!(%error, "lease attempt failed"),
+                Ok(Err(error)) => debug!(%error, "lease attempt failed"),
+                Err(_) => debug!("lease attempt was not answered in time"),
             }
-            if self.sender.borrow().held && renewed.elapsed() > self.options.times.renew_deadline {
+            if self.sender.borrow().held && renewed.elapsed() >= deadline {
                 warn!(lease = %self.options.name, "lease could not be renewed in time, stepping down");
                 self.publish(Leadership::default());
             }
@@ -142,7 +150,11 @@ impl Elector {
     async fn attempt(&self, seen: &mut Option<(String, tokio::time::Instant)>) -> kube::Result<Leadership> {
         let Some(current) = self.leases.get_opt(&self.options.name).await? else {
             let lease = Lease {
-                metadata: ObjectMeta { name: Some(self.options.name.clone()), ..ObjectMeta::default() },
+                metadata: ObjectMeta {
+                    name: Some(self.options.name.clone()),
+                    annotations: Some(self.options.annotations.clone()),
+                    ..ObjectMeta::default()
+                },
                 spec: Some(self.spec(&LeaseSpec::default(), 1)),
             };
             self.leases.create(&PostParams::default(), &lease).await?;
@@ -166,6 +178,7 @@ impl Elector {
         let transitions = if ours { transitions } else { transitions.saturating_add(1) };
         let mut next = current;
         next.spec = Some(self.spec(&spec, transitions));
+        next.metadata.annotations.get_or_insert_default().extend(self.options.annotations.clone());
         // The resourceVersion inside makes this fail if anybody else was faster.
         self.leases.replace(&self.options.name, &PostParams::default(), &next).await?;
         Ok(Leadership { held: true, epoch: transitions.max(0) as u64 })

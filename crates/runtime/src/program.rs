@@ -1,6 +1,12 @@
 //! The life of a long-running program, from its log to its exit code.
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use kube::{
+    Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 
 use crate::{Tasks, logging};
 
@@ -15,6 +21,19 @@ pub struct LogFlags {
     /// visits.
     #[arg(long, default_value = "info", env = "CLUSTERWAY_LOG", value_name = "FILTER")]
     pub log: String,
+}
+
+/// The cluster a program works in: that of a kubeconfig, or the one whose Pod it is.
+pub async fn own_cluster(kubeconfig: Option<&Path>) -> anyhow::Result<Config> {
+    Ok(match kubeconfig {
+        Some(path) => {
+            let kubeconfig =
+                Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+        }
+        None => Config::incluster()
+            .context("no --kubeconfig was given, and this is no Pod with a ServiceAccount")?,
+    })
 }
 
 /// Starts logging and then, with `start`, the program's parts; waits until the program is asked to end, and gives the

@@ -30,8 +30,8 @@ pub(crate) enum Format {
     List { api_version: String, kind: String, shape: Shape },
     /// A Table of one resource.
     Table { version: &'static str, columns: Columns, include: Include },
-    /// A collection's objects.
-    Collection { name: String, shape: Shape, types: BTreeSet<CollectionResourceType> },
+    /// A collection's objects, under the API version that was asked.
+    Collection { api_version: String, name: String, shape: Shape, types: BTreeSet<CollectionResourceType> },
     /// A Table of a collection's objects.
     CollectionTable { version: &'static str, include: Include },
 }
@@ -167,11 +167,10 @@ impl Writer {
             ),
             Format::Table { version, columns, .. } => table(version, &columns.definitions()),
             Format::CollectionTable { version, .. } => table(version, &collection_columns()),
-            Format::Collection { name, .. } => format!(
-                r#"{{"kind":"{}","apiVersion":"{}/{}","metadata":{{"name":{}}},"items":["#,
+            Format::Collection { api_version, name, .. } => format!(
+                r#"{{"kind":"{}","apiVersion":{},"metadata":{{"name":{}}},"items":["#,
                 CollectionResource::KIND,
-                api::search::GROUP,
-                api::search::VERSION,
+                json!(api_version),
                 json!(name)
             ),
         };
@@ -237,14 +236,13 @@ fn write_table_row(
 ) -> Result<(), Broken> {
     out.extend_from_slice(b"{\"cells\":");
     serde_json::to_writer(&mut *out, cells).map_err(|_| Broken)?;
-    let shape = match include {
-        Include::None => None,
-        Include::Metadata => Some(Shape::Metadata(version)),
-        Include::Object => Some(Shape::AsStored),
-    };
-    if let Some(shape) = shape {
+    if include != Include::None {
         out.extend_from_slice(b",\"object\":");
-        Object::of(row)?.write(shape, out)?;
+    }
+    match include {
+        Include::None => {}
+        Include::Metadata => Object::metadata_of(row)?.write(Shape::Metadata(version), out)?,
+        Include::Object => Object::of(row)?.write(Shape::AsStored, out)?,
     }
     out.push(b'}');
     Ok(())

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use api::names::search::annotations;
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{json, value::RawValue};
 use store::Row;
@@ -37,6 +37,16 @@ impl<'a> Object<'a> {
     pub(crate) fn of(row: &'a Row) -> Result<Self, Broken> {
         let members = serde_json::from_slice(&row.json).map_err(|_| Broken)?;
         Ok(Self { members, row })
+    }
+
+    /// The object as far as its metadata, which stands near its beginning: what follows is not read. For
+    /// [`Shape::Metadata`].
+    pub(crate) fn metadata_of(row: &'a Row) -> Result<Self, Broken> {
+        let mut found = None;
+        // It ends with an error either way: where the metadata was found, or where there is none.
+        let _ = serde_json::Deserializer::from_slice(&row.json).deserialize_map(UntilMetadata(&mut found));
+        let metadata = found.ok_or(Broken)?;
+        Ok(Self { members: Members(vec![("metadata".into(), metadata)]), row })
     }
 
     /// `kind`; empty if there is none.
@@ -141,6 +151,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
+/// Breaks off once it has read `metadata`.
+struct UntilMetadata<'f, 'a>(&'f mut Option<&'a RawValue>);
+
+impl<'a> Visitor<'a> for UntilMetadata<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = map.next_key()? {
+            if name == "metadata" {
+                *self.0 = Some(map.next_value()?);
+                break;
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Err(serde::de::Error::custom("no more is wanted"))
+    }
+}
+
 /// A name that borrows where it can.
 #[derive(Deserialize)]
 #[serde(transparent)]
@@ -190,6 +222,9 @@ mod tests {
         assert_eq!(written(given, Shape::AsStored), expected);
         let metadata = written(given, Shape::Metadata("v1"));
         assert_eq!(metadata["metadata"], expected["metadata"]);
+        let (row, mut beginning) = (row(given), Vec::new());
+        Object::metadata_of(&row).unwrap().write(Shape::Metadata("v1"), &mut beginning).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&beginning).unwrap(), metadata);
         assert_eq!((&metadata["kind"], metadata.get("spec")), (&json!("PartialObjectMetadata"), None));
     }
 
@@ -205,6 +240,9 @@ mod tests {
         for json in ["", "[]", "{}", r#"{"metadata":1}"#, r#"{"metadata":{"annotations":[]}}"#] {
             let row = row(json);
             let written = Object::of(&row).and_then(|object| object.write(Shape::AsStored, &mut Vec::new()));
+            assert!(written.is_err(), "{json}");
+            let beginning = Object::metadata_of(&row);
+            let written = beginning.and_then(|object| object.write(Shape::Metadata("v1"), &mut Vec::new()));
             assert!(written.is_err(), "{json}");
         }
     }
@@ -230,6 +268,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_bytes_are_more_than_broken(bytes: Vec<u8>, text in r#"[{}\[\]:,"a\\ ]{0,40}"#) {
+            let among_metadata = format!(r#"{{"metadata":{{"annotations":{{{text}}}}}}}"#);
+            for json in [String::from_utf8_lossy(&bytes).into_owned(), text, among_metadata] {
+                let (row, mut out) = (row(&json), Vec::new());
+                if Object::of(&row).and_then(|object| object.write(Shape::AsStored, &mut out)).is_ok() {
+                    prop_assert!(serde_json::from_slice::<Value>(&out).is_ok());
+                }
+            }
+        }
+
         #[test]
         fn only_what_is_ours_changes(
             mut object in members("[a-c\"]{1,2}|kind", value()),

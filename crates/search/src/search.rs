@@ -121,7 +121,9 @@ impl Inner {
 
     /// `collectionresources`
     pub(crate) fn collections(&self, asking: &Asking<'_>) -> Result<Response<Body>, Status> {
-        let list = collection::list(&self.catalogue());
+        let mut list = collection::list(&self.catalogue());
+        let definitions = list.items.iter_mut().map(|item| &mut item.api_version);
+        definitions.chain([&mut list.api_version]).for_each(|told| *told = api_version(asking));
         let (form, media_type) = form::accepted(asking.headers)?;
         let document = match form {
             Form::Table(version) => {
@@ -155,7 +157,8 @@ impl Inner {
             }
             Form::Objects | Form::Metadata(_) => {
                 let shape = shape(form, &mut search);
-                Format::Collection { name: name.to_owned(), shape, types: BTreeSet::new() }
+                let (api_version, name) = (api_version(asking), name.to_owned());
+                Format::Collection { api_version, name, shape, types: BTreeSet::new() }
             }
         };
         self.select(search, &scope, format, media_type).await
@@ -391,6 +394,11 @@ fn shape(form: Form, search: &mut Search) -> Shape {
 fn list_of(resource: &Resource, kind: &Kind, shape: Shape) -> Format {
     let api_version = discovery::group_version_text(&resource.group, &resource.version);
     Format::List { api_version, kind: kind.kind.clone(), shape }
+}
+
+/// The name under which the API was asked: each of its names has its own answers.
+fn api_version(asking: &Asking<'_>) -> String {
+    format!("{}/{}", asking.info.group, asking.info.version)
 }
 
 /// The version of the cluster, or that of Kubernetes whose kinds are known here.

@@ -21,9 +21,13 @@ use crate::{
     search::Inner,
 };
 
-/// The search API over a store, ready to be served.
+/// The search API over a store that comes and goes, ready to be served.
 #[derive(Clone)]
-pub struct Search(Option<Arc<Inner>>);
+pub struct Search {
+    stores: watch::Receiver<Option<Arc<dyn Store>>>,
+    catalogue: watch::Receiver<Arc<Catalogue>>,
+    authorizer: Authorizer,
+}
 
 /// A request for data, as far as the search looks at it.
 pub(crate) struct Asking<'a> {
@@ -35,29 +39,31 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Search {
-    /// Searches `store`. What `catalogue` says of the clusters counts from the moment it changes; `authorizer` is asked
-    /// which clusters a caller may see.
+    /// Searches the store that is in `stores` at the time of the request; without one, every request is answered 503.
+    /// What `catalogue` says of the clusters counts from the moment it changes; `authorizer` is asked which clusters a
+    /// caller may see.
     pub fn new(
-        store: Arc<dyn Store>,
+        stores: watch::Receiver<Option<Arc<dyn Store>>>,
         catalogue: watch::Receiver<Arc<Catalogue>>,
         authorizer: Authorizer,
     ) -> Self {
-        Self(Some(Arc::new(Inner { store, catalogue, authorizer })))
+        Self { stores, catalogue, authorizer }
     }
 
-    /// For a process without a store: there is something to discover, and every request is answered 503. The parent
-    /// would take an API that is not there for a failure of all discovery.
-    pub fn without_store() -> Self {
-        Self(None)
+    /// What one request is answered from.
+    fn inner(&self) -> Result<Inner, Status> {
+        let store = self.stores.borrow().clone().ok_or_else(|| {
+            Status::unavailable("This hub does not have the store of the search. Try again in a moment.")
+                .retry_after(1)
+        })?;
+        Ok(Inner { store, catalogue: self.catalogue.clone(), authorizer: self.authorizer.clone() })
     }
 
     /// The API under its name and under the one it had long ago.
     pub fn apis(&self) -> Vec<Arc<dyn Api>> {
         [(GROUP, VERSION), (OLD_GROUP, OLD_VERSION)]
             .into_iter()
-            .map(|(group, version)| {
-                Arc::new(Named { group, version, search: self.0.clone() }) as Arc<dyn Api>
-            })
+            .map(|(group, version)| Arc::new(Named { group, version, search: self.clone() }) as Arc<dyn Api>)
             .collect()
     }
 }
@@ -66,7 +72,7 @@ impl Search {
 struct Named {
     group: &'static str,
     version: &'static str,
-    search: Option<Arc<Inner>>,
+    search: Search,
 }
 
 impl Api for Named {
@@ -105,11 +111,7 @@ impl Api for Named {
     ) -> BoxFuture<'static, Result<Response<Body>, Status>> {
         let (search, prefix) = (self.search.clone(), format!("/apis/{}/{}/", self.group, self.version));
         Box::pin(async move {
-            let Some(search) = search else {
-                return Err(Status::unavailable(
-                    "This hub has no store to search: it was started without one, or another process holds it.",
-                ));
-            };
+            let search = search.inner()?;
             let asking = Asking {
                 user: &context.user,
                 info: &context.info,

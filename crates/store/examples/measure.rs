@@ -13,11 +13,9 @@ use std::{num::NonZeroU64, path::Path, time::Instant};
 use meta::{FieldPath, FieldRequirement, FieldSelector, LabelRequirement, LabelSelector, Operator, Step};
 use serde_json::json;
 use store::{
-    Ancestor, Batch, Change, Content, ObjectName, OrderBy, OrderField, OwnedBy, Query, SqliteOptions,
-    SqliteStore, Start, Store, Visible, sample,
+    Ancestor, Content, ObjectName, OrderBy, OrderField, OwnedBy, Query, SqliteOptions, SqliteStore, Start,
+    Store, Visible, sample,
 };
-
-const PODS_PER_CLUSTER: usize = 20_000;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -36,37 +34,13 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn fill(store: &SqliteStore, objects: usize, path: &Path) -> anyhow::Result<()> {
-    let (began, mut written) = (Instant::now(), 0_usize);
-    let mut writing = std::time::Duration::ZERO;
-    for number in 0..objects.div_ceil(PODS_PER_CLUSTER) {
-        let cluster = sample::cluster(number);
-        if !store.checkpoints(&cluster).await?.is_empty() {
-            continue;
-        }
-        let pods: Vec<_> =
-            sample::pods_of(number, PODS_PER_CLUSTER.min(objects - number * PODS_PER_CLUSTER)).collect();
-        written += pods.len();
-        let batches: Vec<Batch> = pods
-            .chunks(500)
-            .map(|pods| Batch {
-                cluster: cluster.clone(),
-                resource: sample::pods(),
-                changes: pods.iter().cloned().map(Change::Upsert).collect(),
-                checkpoint: Some("1".into()),
-            })
-            .collect();
-        // Only the store's part counts, not the generator's. As many batches at a time as a sync has clusters.
-        let one = Instant::now();
-        use futures_util::{StreamExt as _, TryStreamExt as _};
-        let applied = futures_util::stream::iter(batches.into_iter().map(|batch| store.apply(batch)));
-        applied.buffered(4).try_for_each(|_| async { Ok(()) }).await?;
-        writing += one.elapsed();
-    }
+    let began = Instant::now();
+    let filled = sample::fill(store, objects).await?;
     let size = std::fs::metadata(path)?.len();
-    let rate = written as f64 / writing.as_secs_f64().max(1e-9);
+    let rate = filled.written as f64 / filled.writing.as_secs_f64().max(1e-9);
     println!(
         "{}",
-        json!({"shape": "insert", "objects": written, "per_second": rate.round(), "seconds_with_generator": began.elapsed().as_secs(), "file_mb": size >> 20, "highest_kb": memory("VmHWM:")})
+        json!({"shape": "insert", "objects": filled.written, "per_second": rate.round(), "seconds_with_generator": began.elapsed().as_secs(), "file_mb": size >> 20, "highest_kb": memory("VmHWM:")})
     );
     Ok(())
 }

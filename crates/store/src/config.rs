@@ -180,14 +180,25 @@ impl Backends {
     /// # Errors
     /// [`Error::Config`], [`Error::Unsupported`], and those of the back end.
     pub async fn open(&self, config: &Config) -> Result<Arc<dyn Store>, Error> {
+        self.opener(config)?(config).await
+    }
+
+    /// Whether `config` names a back end that there is.
+    ///
+    /// # Errors
+    /// [`Error::Config`] and [`Error::Unsupported`].
+    pub fn check(&self, config: &Config) -> Result<(), Error> {
+        self.opener(config).map(drop)
+    }
+
+    fn opener(&self, config: &Config) -> Result<&Opener, Error> {
         if config.kind.is_empty() {
             return Err(Error::config("type", "is required"));
         }
-        let Some(open) = self.0.get(config.kind.as_str()) else {
+        self.0.get(config.kind.as_str()).ok_or_else(|| {
             let known = self.0.keys().copied().collect::<Vec<_>>().join(", ");
-            return Err(Error::Unsupported { kind: config.kind.clone(), known });
-        };
-        open(config).await
+            Error::Unsupported { kind: config.kind.clone(), known }
+        })
     }
 }
 

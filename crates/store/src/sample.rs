@@ -4,16 +4,72 @@
 //! A cluster has 50 namespaces; each runs all of 200 applications, so that a million pods in 50 clusters are 2 of
 //! every application, namespace and cluster.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use meta::{ObjectKey, Owner, RawObject};
 
-use crate::{ClusterName, Resource};
+use crate::{Batch, Change, ClusterName, Error, Resource, Store};
 
 /// Namespaces in each cluster.
 pub const NAMESPACES: usize = 50;
 /// Applications in each namespace.
 pub const APPLICATIONS: usize = 200;
+
+/// Pods in each cluster of a filled store.
+pub const PODS_PER_CLUSTER: usize = 20_000;
+/// Pods in one batch of a filling, and batches under way at a time: as many as a sync has clusters.
+const FILLING: (usize, usize) = (500, 4);
+
+/// What [`fill`] did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filled {
+    /// Pods written; the others were there.
+    pub written: usize,
+    /// What the store took for them. The generator's time is not in it.
+    pub writing: Duration,
+}
+
+/// Fills a store with the pods of as many clusters as `pods` takes, as far as they are not there yet. Interrupted, it
+/// goes on when it is called again.
+///
+/// # Errors
+/// Those of the store.
+pub async fn fill(store: &dyn Store, pods: usize) -> Result<Filled, Error> {
+    let mut filled = Filled::default();
+    for number in 0..pods.div_ceil(PODS_PER_CLUSTER) {
+        let stored = store.checkpoints(&cluster(number)).await?;
+        if stored.iter().any(|stored| stored.resource_version.is_some()) {
+            continue;
+        }
+        let batch = |changes, checkpoint| Batch {
+            cluster: cluster(number),
+            resource: self::pods(),
+            changes,
+            checkpoint,
+        };
+        let count = PODS_PER_CLUSTER.min(pods - number * PODS_PER_CLUSTER);
+        let mut changes: Vec<Change> = pods_of(number, count).map(Change::Upsert).collect();
+        let mut batches = Vec::new();
+        while !changes.is_empty() {
+            let rest = changes.split_off(changes.len().min(FILLING.0));
+            batches.push(batch(std::mem::replace(&mut changes, rest), None));
+        }
+        let began = Instant::now();
+        let applied = stream::iter(batches.into_iter().map(|batch| store.apply(batch)));
+        applied.buffered(FILLING.1).try_for_each(|_| async { Ok(()) }).await?;
+        // Only now the cluster counts as there.
+        store.apply(batch(Vec::new(), Some("1".to_owned()))).await?;
+        filled.writing += began.elapsed();
+        filled.written += count;
+    }
+    Ok(filled)
+}
 
 /// The resource of all objects here.
 pub fn pods() -> Resource {

@@ -66,6 +66,22 @@ pub trait Store: Send + Sync + 'static {
     /// One object, whole.
     fn get(&self, cluster: &ClusterName, resource: &Resource, name: &ObjectName) -> Answer<'_, Option<Row>>;
 
+    /// The number of the last change that readers see; 0 before the first. An answer that is asked for after this one
+    /// has every change up to that number, so that a list can say from where to go on: it may know more, never less.
+    fn head(&self) -> Answer<'_, u64>;
+
+    /// Keeps a text about a resource of a cluster, which may have no objects yet, in place of the one before. It goes
+    /// when the resource is forgotten, and means nothing here: it is no change and takes no number.
+    fn describe(&self, cluster: &ClusterName, resource: &Resource, text: String) -> Answer<'_, ()>;
+
+    /// What [`Store::describe`] was told of a resource, of the first of `clusters` (all, if `None`) that has a text, by
+    /// their names.
+    fn description(
+        &self,
+        clusters: Option<&[ClusterName]>,
+        resource: &Resource,
+    ) -> Answer<'_, Option<String>>;
+
     /// The objects that satisfy a query.
     ///
     /// # Errors

@@ -157,6 +157,8 @@ fn fingerprint(query: &Query) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn position() -> Position {
@@ -210,6 +212,24 @@ mod tests {
         let query = Query::of(Resource::new("", "v1", "pods"));
         for text in ["", "17", "k1.", "k1.AAAA", "k1.!!", "k9.e30"] {
             assert!(Token::from_client(text).position(&query).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_forged_token_is_refused_or_a_position_like_any_other(
+            bytes: Vec<u8>,
+            position in "[a-z0-9\":,{}\\[\\]]{0,40}",
+            ours: bool,
+        ) {
+            let query = Query::of(Resource::new("apps", "v1", "deployments"));
+            let payload = format!(r#"{{"f":"{}","p":{{{position}}}}}"#, fingerprint(&query));
+            let payload = if ours { payload.into_bytes() } else { bytes.clone() };
+            for text in [format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(payload)), String::from_utf8_lossy(&bytes).into()] {
+                if let Ok(position) = Token::from_client(text).position(&query) {
+                    prop_assert_eq!(Token::new(&query, &position).position(&query).unwrap(), position);
+                }
+            }
         }
     }
 

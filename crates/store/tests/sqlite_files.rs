@@ -160,7 +160,7 @@ async fn a_newer_file_is_refused_and_left_alone() {
     open(&path).await.unwrap().close().await;
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = refused(&path).await;
-    assert!(matches!(error, Error::Newer { found: 99, known: 1 }), "{error}");
+    assert!(matches!(error, Error::Newer { found: 99, known: 2 }), "{error}");
 }
 
 #[tokio::test]
@@ -216,7 +216,9 @@ async fn a_file_of_version_1_is_read_and_written_on() {
     assert_eq!(&row.json[..], br#"{"metadata":{"name":"n000000"}}"#);
     assert_eq!(row.position.sequence, 5);
     let applied = store.apply(batch(1, 1, 9)).await.unwrap();
-    assert_eq!(applied.sequence, 6);
+    assert_eq!((applied.sequence, store.head().await.unwrap()), (6, 6));
+    store.describe(&cluster(), &things(), "a text".into()).await.unwrap();
+    assert_eq!(store.description(None, &things()).await.unwrap().as_deref(), Some("a text"));
     let fuzzy = Query { fuzzy_names: vec!["n0000".into()], ..Query::of(things()) };
     assert_eq!(store.count(fuzzy).await.unwrap(), 2);
 }

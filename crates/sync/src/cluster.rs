@@ -19,7 +19,7 @@ use crate::{
     follow,
     limits::Limits,
     parent::{Parent, ParentError},
-    report::{Board, Report},
+    report::{Board, Health, Report},
     rules::{Gates, Rules},
     session,
     status::{self, Facts, Validated},
@@ -27,8 +27,9 @@ use crate::{
 
 /// The status of one cluster is written at most this often.
 const WRITES: Duration = Duration::from_secs(1);
-/// Credentials in Secrets are read again so often.
-const RENEWS: Duration = Duration::from_secs(30);
+/// Credentials in Secrets are read again so often. They are not watched: the hub is given single Secrets to `get`, and a
+/// watch on each would be one more right to grant and a connection to the parent for each.
+const RENEWS: Duration = Duration::from_secs(10);
 
 /// Makes a transport to the registered cluster with an id.
 pub(crate) type Tunnels = dyn Fn(&str) -> Arc<dyn Transport> + Send + Sync;
@@ -55,8 +56,10 @@ pub(crate) enum Wanted {
     Deleted,
     /// It is gone without having waited for us.
     Gone,
-    /// Another shard has it: everything stays as it is.
-    Elsewhere,
+    /// Another shard is to have it: everything stored stays as it is. `held`: its status still says that we have it.
+    Elsewhere { held: bool },
+    /// It is to be ours, and another shard has not let it go yet.
+    Awaited,
 }
 
 /// What a PediaCluster says, with the rules it refers to.
@@ -140,8 +143,15 @@ impl Supervisor {
                     return;
                 }
                 Wanted::Gone => return self.remove().await,
-                Wanted::Elsewhere => {
+                Wanted::Elsewhere { held } => {
+                    self.give_up(held).await;
+                    if wanted.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Wanted::Awaited => {
                     self.end_session().await;
+                    tracing::info!(cluster = %self.cluster, "another shard still has the cluster");
                     if wanted.changed().await.is_err() {
                         return;
                     }
@@ -239,6 +249,31 @@ impl Supervisor {
         self.session = None;
     }
 
+    /// Ends the work on a cluster that another shard is to have. If it is `held`, it is let go: the other one waits for that.
+    async fn give_up(&mut self, held: bool) {
+        let report = self.session.as_ref().map(|session| session.report.clone());
+        let apiserver = self.session.as_ref().map(|session| session.way.origin());
+        self.end_session().await;
+        if !held {
+            return;
+        }
+        let report = report.map(|report| Report { health: Health::Unknown, ..report.borrow().clone() });
+        let facts = Facts {
+            validated: &Validated::Yes(String::new()),
+            report: report.as_ref(),
+            apiserver,
+            sharding_name: None,
+            generation: None,
+        };
+        let status = status::next(&self.status, &facts, Timestamp::now());
+        let mut backoff = Backoff::new(WRITES, Duration::from_secs(30));
+        while let Err(error) = self.shared.parent.write_status(&self.name, &status).await {
+            tracing::debug!(cluster = %self.cluster, %error, "the cluster could not be let go, trying again");
+            sleep(backoff.next()).await;
+        }
+        self.status = status;
+    }
+
     /// Keeps the status in step, for ever.
     async fn publish(&mut self, cluster: &Cluster, validated: &Validated) {
         let mut backoff = Backoff::new(WRITES, Duration::from_secs(30));
@@ -250,7 +285,7 @@ impl Supervisor {
                 validated,
                 report: now.as_ref(),
                 apiserver: self.session.as_ref().map(|session| session.way.origin()),
-                sharding_name: &self.shared.sharding_name,
+                sharding_name: Some(&self.shared.sharding_name),
                 generation: cluster.generation,
             };
             let status = status::next(&self.status, &facts, Timestamp::now());

@@ -22,21 +22,26 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn register(metrics: &Metrics) -> Self {
-        let counters = Self::default();
-        metrics.register(|registry| {
-            let registry = registry.sub_registry_with_prefix("clusterway_sync");
-            let changes = "Changes of objects given to the store, by what they did";
-            registry.register("changes", changes, counters.changes.clone());
-            registry.register("lists", "Lists begun", counters.lists.clone());
-            let failures = "Lists and watches that failed and were tried again, by reason";
-            registry.register("follow_failures", failures, counters.follow_failures.clone());
-            let failures = "Times the store failed and was tried again";
-            registry.register("store_failures", failures, counters.store_failures.clone());
-            registry.register("unreadable", "Objects left out, unreadable", counters.unreadable.clone());
-            registry.register("status_writes", "Statuses written", counters.status_writes.clone());
-            registry.register("clusters", "Clusters that are synchronised", counters.clusters.clone());
-        });
-        counters
+        let counter =
+            |name: &str, help| metrics.add(&format!("clusterway_sync_{name}"), help, Counter::default());
+        let family =
+            |name: &str, help| metrics.add(&format!("clusterway_sync_{name}"), help, Family::default());
+        Self {
+            changes: family("changes", "Changes of objects given to the store, by what they did"),
+            lists: counter("lists", "Lists begun"),
+            follow_failures: family(
+                "follow_failures",
+                "Lists and watches that failed and were tried again, by reason",
+            ),
+            store_failures: counter("store_failures", "Times the store failed and was tried again"),
+            unreadable: counter("unreadable", "Objects left out, unreadable"),
+            status_writes: counter("status_writes", "Statuses written"),
+            clusters: metrics.add(
+                "clusterway_sync_clusters",
+                "Clusters that are synchronised",
+                Gauge::default(),
+            ),
+        }
     }
 
     pub(crate) fn applied(&self, applied: &Applied) {

@@ -452,6 +452,22 @@ impl Store for FlakyStore {
         self.inner.get(cluster, resource, name)
     }
 
+    fn head(&self) -> Answer<'_, u64> {
+        self.inner.head()
+    }
+
+    fn describe(&self, cluster: &ClusterName, resource: &Resource, text: String) -> Answer<'_, ()> {
+        self.unless_it_fails(self.inner.describe(cluster, resource, text))
+    }
+
+    fn description(
+        &self,
+        clusters: Option<&[ClusterName]>,
+        resource: &Resource,
+    ) -> Answer<'_, Option<String>> {
+        self.inner.description(clusters, resource)
+    }
+
     fn select(&self, query: Query) -> Answer<'_, Rows> {
         self.inner.select(query)
     }

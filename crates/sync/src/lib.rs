@@ -17,7 +17,7 @@
 //! * The values in Secrets are dropped before anything is stored, unless every rule that selects them says otherwise.
 //!
 //! Deliberately absent: Events in the rows of what they are about (`eventsInvolvedResources`), conversion between
-//! versions, handing a cluster from one shard to another, and everything about reading the store.
+//! versions, carrying what is stored from one shard's store to another's, and everything about reading the store.
 
 mod access;
 mod batch;
@@ -48,7 +48,7 @@ use std::sync::Arc;
 use kube::Client;
 use kubeio::Transport;
 use reach::Reach;
-use runtime::{Tasks, lease::Leadership, metrics::Metrics};
+use runtime::{Tasks, metrics::Metrics};
 use store::Store;
 use tokio::sync::{Semaphore, watch};
 
@@ -93,36 +93,41 @@ impl Default for Options {
     }
 }
 
-/// Starts synchronisation in this process. It works while `leadership` is held.
+/// Starts synchronisation in this process: into the store of `stores`, while there is one. It is there in one process at
+/// a time.
 pub fn start(
     tasks: &Tasks,
     client: Client,
-    leadership: watch::Receiver<Leadership>,
-    store: Arc<dyn Store>,
+    stores: watch::Receiver<Option<Arc<dyn Store>>>,
     reach: Reach,
     options: Options,
     metrics: &Metrics,
 ) {
-    let shared = Shared {
-        parent: Arc::new(KubeParent {
-            client: client.clone(),
-            namespace: options.namespace,
-            reserved: options.reserved_secrets,
-        }),
-        store,
-        tunnel: Box::new(move |cluster_id: &str| {
-            let tunnel = Tunnel { reach: reach.clone(), cluster_id: cluster_id.to_owned() };
-            Arc::new(tunnel) as Arc<dyn Transport>
-        }),
-        lists: Arc::new(Semaphore::new(options.lists.max(1))),
-        lists_per_cluster: options.lists_per_cluster,
-        policy: Policy {
-            secrets: options.credentials_from_secrets,
-            insecure_without_ca: options.insecure_without_ca,
-        },
-        gates: options.gates,
-        sharding_name: options.sharding_name,
-        counters: Counters::register(metrics),
+    let parent = Arc::new(KubeParent {
+        client: client.clone(),
+        namespace: options.namespace,
+        reserved: options.reserved_secrets,
+    });
+    let counters = Counters::register(metrics);
+    let shared = move |store| {
+        let reach = reach.clone();
+        Arc::new(Shared {
+            parent: parent.clone(),
+            store,
+            tunnel: Box::new(move |cluster_id: &str| {
+                let tunnel = Tunnel { reach: reach.clone(), cluster_id: cluster_id.to_owned() };
+                Arc::new(tunnel) as Arc<dyn Transport>
+            }),
+            lists: Arc::new(Semaphore::new(options.lists.max(1))),
+            lists_per_cluster: options.lists_per_cluster,
+            policy: Policy {
+                secrets: options.credentials_from_secrets,
+                insecure_without_ca: options.insecure_without_ca,
+            },
+            gates: options.gates,
+            sharding_name: options.sharding_name.clone(),
+            counters: counters.clone(),
+        })
     };
-    tasks.spawn_draining("synchronisation", run::lead(tasks.clone(), client, leadership, Arc::new(shared)));
+    tasks.spawn_draining("synchronisation", run::work(tasks.clone(), client, stores, shared));
 }

@@ -184,6 +184,26 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_bytes_are_more_than_refused(bytes: Vec<u8>, text in r#"[{}\[\]:,"a\\ ]{0,40}"#) {
+            let target = Target {
+                resource: Resource::new("", "v1", "secrets"),
+                kind: "Secret".into(),
+                namespaced: true,
+                parts: Vec::new(),
+                keep_secret_data: false,
+            };
+            let among_data = format!(r#"{{"metadata":{{"name":"a"}},"data":{{"x":{text}}}}}"#);
+            for json in [&bytes[..], text.as_bytes(), among_data.as_bytes()] {
+                if let Ok(object) = RawObject::from_json(json, "v1", "Secret")
+                    && let Ok(stored) = stored(object, &target)
+                {
+                    let stored: serde_json::Value = serde_json::from_slice(&stored.json).unwrap();
+                    prop_assert!(stored["data"].as_object().is_none_or(|data| data.values().all(|value| value == "")));
+                }
+            }
+        }
+
+        #[test]
         fn no_value_of_a_secret_is_ever_stored(
             data in prop::collection::btree_map("[a-z\\\\\"é]{0,6}", "[A-Z]{12}", 0..5),
             annotations in prop::collection::btree_map("[a-z/\"]{1,6}", "[a-z]{0,4}", 0..4),

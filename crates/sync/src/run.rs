@@ -1,5 +1,5 @@
-//! Follows the parent's PediaClusters and ClusterSyncResources, and keeps a supervisor for each cluster, while this hub
-//! leads.
+//! Follows the parent's PediaClusters and ClusterSyncResources, and keeps a supervisor for each cluster, while there is
+//! a store to write to.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,8 +19,9 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use runtime::{Tasks, lease::Leadership};
+use runtime::Tasks;
 use serde::de::DeserializeOwned;
+use store::Store;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
@@ -28,19 +29,22 @@ use crate::{
     rules::Rules,
 };
 
-/// Works in every term of leadership.
-pub(crate) async fn lead(
+/// Works whenever there is a store to write to; what it needs besides is made by `shared`.
+pub(crate) async fn work(
     tasks: Tasks,
     client: Client,
-    mut leadership: watch::Receiver<Leadership>,
-    shared: Arc<Shared>,
+    mut stores: watch::Receiver<Option<Arc<dyn Store>>>,
+    shared: impl Fn(Arc<dyn Store>) -> Arc<Shared>,
 ) {
-    while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
+    loop {
+        let Ok(Some(store)) = stores.wait_for(Option::is_some).await.map(|store| store.clone()) else {
+            return;
+        };
         tracing::info!("synchronisation begins");
-        let mut governor = Governor::new(Arc::clone(&shared), tasks.child());
+        let mut governor = Governor::new(shared(store), tasks.child());
         let ended = tokio::select! {
             () = governor.govern(&client) => false,
-            lost = leadership.wait_for(|leadership| !leadership.held) => lost.is_err(),
+            withdrawn = stores.wait_for(Option::is_none) => withdrawn.is_err(),
         };
         governor.resign().await;
         tracing::info!("synchronisation ends");
@@ -57,7 +61,7 @@ enum News {
     Rules(Event<ClusterSyncResources>),
 }
 
-/// One term of leadership.
+/// One term with a store.
 struct Governor {
     shared: Arc<Shared>,
     term: Tasks,
@@ -245,8 +249,12 @@ impl Governor {
 
 /// What should be with a cluster.
 fn wanted(cluster: &PediaCluster, shared: &BTreeMap<String, Vec<SyncRule>>, shard: &str) -> Wanted {
+    let has_it = cluster.status.as_ref().and_then(|status| status.sharding_name.as_deref());
     if cluster.spec.sharding_name.as_deref().unwrap_or_default() != shard {
-        return Wanted::Elsewhere;
+        return Wanted::Elsewhere { held: has_it == Some(shard) };
+    }
+    if has_it.is_some_and(|has_it| has_it != shard) {
+        return Wanted::Awaited;
     }
     if cluster.metadata.deletion_timestamp.is_some() {
         return Wanted::Deleted;
@@ -304,3 +312,6 @@ where
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) report: Option<&'a Report>,
     /// Where the cluster is, if that is known.
     pub(crate) apiserver: Option<String>,
-    pub(crate) sharding_name: &'a str,
+    /// The shard that has it, if one has.
+    pub(crate) sharding_name: Option<&'a str>,
     pub(crate) generation: Option<i64>,
 }
 
@@ -72,7 +73,7 @@ pub(crate) fn next(before: &PediaClusterStatus, facts: &Facts<'_>, now: Timestam
         sync_resources: facts
             .report
             .map_or_else(|| before.sync_resources.clone(), |report| resources(before, report, now)),
-        sharding_name: Some(facts.sharding_name.to_owned()),
+        sharding_name: facts.sharding_name.map(str::to_owned),
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
             validated,
             report,
             apiserver: Some("https://a".into()),
-            sharding_name: "",
+            sharding_name: Some(""),
             generation: Some(1),
         };
         next(before, &facts, at(second))

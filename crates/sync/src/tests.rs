@@ -337,6 +337,25 @@ async fn a_cluster_that_does_not_answer_keeps_its_rows_and_comes_back_by_itself(
 }
 
 #[tokio::test(start_paused = true)]
+async fn number_25_a_cluster_that_goes_to_another_shard_is_let_go_and_keeps_its_rows() {
+    let cluster = FakeCluster::new();
+    cluster.pod("a", "p");
+    let hub = Hub::new(&[("one", &cluster)]).await;
+    let synced = hub.sync("one", vec![rule("", &["pods"])]);
+    synced.until("Ready Ready").await;
+    hub.until_names("one", &pods(), &set(&["a/p"])).await;
+    synced.wanted.send_replace(Wanted::Elsewhere { held: true });
+    synced.until("SynchroRunning Shutdown").await;
+    let last = synced.parent.statuses.lock().last().cloned().unwrap();
+    assert_eq!(last.sharding_name, None);
+    assert_eq!(last.sync_resources[0].resources[0].name, "pods");
+    cluster.pod("a", "q");
+    assert_eq!(hub.names("one", &pods()).await, set(&["a/p"]));
+    synced.change("one", vec![rule("", &["pods"])]);
+    hub.until_names("one", &pods(), &set(&["a/p", "a/q"])).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cluster_that_is_down_at_first_begins_when_it_is_there() {
     let cluster = FakeCluster::new();
     cluster.pod("a", "p");

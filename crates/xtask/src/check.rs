@@ -118,6 +118,7 @@ async fn on_a_fleet(
     report: &mut runner::Report,
     progress: Progress,
 ) -> anyhow::Result<()> {
+    let selection = runner::Selection::of(only)?;
     let fleet = Fleet::up(runner::FLEET, 2, progress).await?;
     let install = fleet::install::Options {
         profile: options.profile.clone(),
@@ -135,10 +136,33 @@ async fn on_a_fleet(
     if everything {
         ask_parent(&fleet, "rights", "CLUSTERWAY_RIGHTS_KUBECONFIG", report).await?;
     }
-    let found = runner::run(&fleet, only).await?;
-    report.passed += found.passed;
-    report.failed += found.failed;
+    runner::prepare(&fleet).await.context("cannot prepare the tests")?;
+    *report += selection.play(&fleet).await?;
+    let of_the_search = selection.of_the_search();
+    if !of_the_search.is_empty() {
+        on_postgres(&fleet, &of_the_search, report).await?;
+    }
+    *report += selection.test(&fleet).await;
     Ok(())
+}
+
+/// Plays scenarios again, with a hub that stores in PostgreSQL.
+async fn on_postgres(
+    fleet: &Fleet,
+    selection: &runner::Selection,
+    report: &mut runner::Report,
+) -> anyhow::Result<()> {
+    fleet.progress().title("The same on PostgreSQL");
+    if let Err(missing) = testkit::postgres::programs() {
+        fleet.progress().note(format_args!("skipped: {missing:#}"));
+        return Ok(());
+    }
+    let server = testkit::postgres::Postgres::start().await?;
+    let dsn = server.create_database("search").await?;
+    let config = server.write_private("storage.yaml", &format!("type: postgres\ndsn: '{dsn}'\n"))?;
+    fleet.use_storage(Some(config)).await?;
+    *report += selection.play(fleet).await?;
+    fleet.use_storage(None).await
 }
 
 /// Runs an integration test of the crate `fleet` that wants the parent's kubeconfig.

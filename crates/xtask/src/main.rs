@@ -38,7 +38,7 @@ enum Command {
         /// Only what needs no clusters: format, lints, unit tests.
         #[arg(long, conflicts_with = "e2e")]
         unit: bool,
-        /// Only the end-to-end tests, or one of them.
+        /// Only the end-to-end tests, or one of them, or the scenarios of the files whose names begin so.
         #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
         e2e: Option<String>,
         /// Leave the tests' fleet up afterwards, and use it if it is up: for working on one test.
@@ -55,6 +55,9 @@ enum Command {
         /// One JSON object per line instead of a table.
         #[arg(long)]
         json: bool,
+        /// How many pods the benchmark search has in its store: fewer for working on it.
+        #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+        pods: u32,
     },
     /// One parent and its children, as processes on this machine.
     #[command(subcommand)]
@@ -130,7 +133,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
             };
             Box::pin(check::run(scope, &check::Options { profile, keep }, progress)).await
         }
-        Command::Bench { name, json } => bench(name.as_deref(), json, progress).await,
+        Command::Bench { name, json, pods } => {
+            bench(name.as_deref(), json, &fleet::bench::Options { pods }, progress).await
+        }
     }
 }
 
@@ -150,11 +155,16 @@ async fn demo(profile: String, teardown: bool, progress: Progress) -> anyhow::Re
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are the command's data")]
-async fn bench(only: Option<&str>, json: bool, progress: Progress) -> anyhow::Result<()> {
+async fn bench(
+    only: Option<&str>,
+    json: bool,
+    options: &fleet::bench::Options,
+    progress: Progress,
+) -> anyhow::Result<()> {
     let fleet = Fleet::open(fleet::DEFAULT, progress).await?;
     let mut missed = 0;
     for bench in fleet::bench::all().into_iter().filter(|bench| only.is_none_or(|only| only == bench.name)) {
-        let figures = (bench.run)(&fleet)
+        let figures = (bench.run)(&fleet, options)
             .await
             .unwrap_or_else(|cause| vec![fleet::bench::Figure::failed(bench.name, &cause)]);
         for figure in figures {

@@ -2,21 +2,23 @@
 //!
 //! In Kubernetes' order: identity headers of a trusted front proxy, the connection's client certificate, a bearer
 //! token. Whoever shows nothing is nobody; whoever shows something that does not hold is refused, never taken for
-//! somebody lesser.
+//! somebody lesser. A replica that relays a request is a bearer token with the caller's identity beside it.
 
 mod certificate;
 mod config_map;
 mod front_proxy;
+mod relayed;
 mod token;
 mod trust;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use meta::Status;
 
 pub(crate) use certificate::Connection;
 pub use front_proxy::RequestHeader;
+pub use relayed::write_identity;
 pub use token::Tokens;
 pub use trust::{Trust, TrustError, TrustStore};
 
@@ -27,6 +29,8 @@ use crate::{User, headers};
 pub struct Authenticator {
     trust: TrustStore,
     tokens: Option<Tokens>,
+    /// The user name of the replicas, if they relay requests.
+    replicas: Option<Arc<str>>,
 }
 
 /// A caller and how they were known.
@@ -36,6 +40,8 @@ pub(crate) struct Caller {
     pub(crate) user: Option<User>,
     /// The connection is a trusted front proxy's.
     pub(crate) front_proxy: bool,
+    /// Another replica asks in the user's name.
+    pub(crate) relayed: bool,
     /// Names under which the front proxy gives identity beside the usual ones, for stripping.
     pub(crate) identity_headers: Arc<Vec<String>>,
 }
@@ -43,7 +49,14 @@ pub(crate) struct Caller {
 impl Authenticator {
     /// Trusts the certificate authorities in `trust` and, with `tokens`, asks the parent about bearer tokens.
     pub fn new(trust: TrustStore, tokens: Option<Tokens>) -> Self {
-        Self { trust, tokens }
+        Self { trust, tokens, replicas: None }
+    }
+
+    /// Believes the user `account`, known by a bearer token, for whom it asks ([`write_identity`]): that is how replicas
+    /// relay requests to each other. Only for what [`crate::Api::takes_relayed`].
+    #[must_use]
+    pub fn with_replicas(self, account: &str) -> Self {
+        Self { replicas: Some(account.into()), ..self }
     }
 
     /// The certificate authorities.
@@ -66,6 +79,7 @@ impl Authenticator {
         let caller = |user: Option<User>| Caller {
             user: user.map(User::with_authenticated_group),
             front_proxy: peer.front_proxy,
+            relayed: false,
             identity_headers: trust.identity_headers().clone(),
         };
         if let Some(config) = trust.request_header().filter(|_| peer.front_proxy)
@@ -77,6 +91,10 @@ impl Authenticator {
             return Err(Status::bad_request(
                 "Impersonation works through the parent's API server only; send the request there.",
             ));
+        }
+        if relayed::names_somebody(headers) && !peer.front_proxy {
+            let user = self.relayed(headers).await?;
+            return Ok(Caller { relayed: true, ..caller(Some(user)) });
         }
         if let Some(user) = &peer.user {
             return Ok(caller(Some(user.clone())));
@@ -90,12 +108,27 @@ impl Authenticator {
             }
             return Ok(caller(None));
         };
+        Ok(caller(Some(self.review(headers, authorization).await?)))
+    }
+
+    /// The user of a bearer token.
+    async fn review(&self, headers: &HeaderMap, authorization: &HeaderValue) -> Result<User, Status> {
         let token = token::bearer(headers, authorization)?;
         let Some(tokens) = &self.tokens else {
             return Err(Status::unauthorized(
                 "Bearer tokens are not accepted here; use a client certificate.",
             ));
         };
-        Ok(caller(Some(tokens.review(token).await?)))
+        tokens.review(token).await
+    }
+
+    /// The user for whom another replica asks.
+    async fn relayed(&self, headers: &HeaderMap) -> Result<User, Status> {
+        let account = self.replicas.as_deref().ok_or_else(relayed::refused)?;
+        let authorization = headers.get(header::AUTHORIZATION).ok_or_else(relayed::refused)?;
+        if self.review(headers, authorization).await?.name != account {
+            return Err(relayed::refused());
+        }
+        relayed::user(headers)?.ok_or_else(relayed::refused)
     }
 }

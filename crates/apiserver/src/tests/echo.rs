@@ -73,6 +73,10 @@ impl Api for Echo {
         info.tail == "/follow"
     }
 
+    fn takes_relayed(&self) -> bool {
+        true
+    }
+
     fn handle(
         &self,
         context: Context,
@@ -146,6 +150,7 @@ fn mirror(context: &Context, request: &Request<Incoming>) -> Response<Body> {
         "tail": info.tail,
         "auditId": audit_id,
         "frontProxy": peer.front_proxy,
+        "relayed": peer.relayed,
         "headers": headers,
     }))
 }

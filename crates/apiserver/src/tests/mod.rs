@@ -11,6 +11,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod protocol;
+mod relayed;
 mod serving;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -23,6 +24,9 @@ use crate::{
 };
 
 use self::{ca::Ca, client::Client, echo::Echo, parent::Parent};
+
+/// The user name of the replicas.
+pub(crate) const REPLICAS: &str = "system:serviceaccount:hubs:hub";
 
 /// A running server and everything around it.
 pub(crate) struct World {
@@ -60,7 +64,8 @@ impl World {
         let server = ServerBuilder {
             listen: ([127, 0, 0, 1], 0).into(),
             apis: vec![echo.clone()],
-            authenticator: Authenticator::new(trust.clone(), Some(Tokens::new(parent.client()))),
+            authenticator: Authenticator::new(trust.clone(), Some(Tokens::new(parent.client())))
+                .with_replicas(REPLICAS),
             authorizer: Authorizer::new(parent.client()),
             certificate: Arc::new(resolver(&server_ca)),
             limits,

@@ -9,7 +9,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{fleet::Fleet, paths};
+use crate::{cluster::Cluster, fleet::Fleet, paths};
 
 /// The program `load`.
 pub(super) struct Loader {
@@ -35,7 +35,7 @@ impl Loader {
             .await?;
         anyhow::ensure!(status.success(), "the load generator does not build");
         step.done();
-        Ok(Self { program: target().join("release/load") })
+        Ok(Self { program: built().join("release/load") })
     }
 
     /// Runs a command that ends, and reads its line.
@@ -63,8 +63,62 @@ impl Loader {
     }
 }
 
+/// Somebody with a client certificate of a cluster.
+pub(super) struct User {
+    cluster: Cluster,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl User {
+    /// Made by the cluster's authority.
+    pub(super) fn new(fleet: &Fleet, cluster: &Cluster, name: &str, groups: &[&str]) -> anyhow::Result<Self> {
+        let pair = cluster.authority()?.client(name, groups)?;
+        let file = |extension| fleet.directory().join(format!("{}-{name}.{extension}", cluster.name));
+        let user = Self { cluster: cluster.clone(), certificate: file("crt"), key: file("key") };
+        paths::write(&user.certificate, &pair.certificate)?;
+        paths::write(&user.key, &pair.key)?;
+        Ok(user)
+    }
+
+    /// A path of the cluster's API server, asked for by this user.
+    pub(super) fn target(&self, path: &str) -> Vec<String> {
+        let mut words = target(&self.cluster, path);
+        words.push(format!("--certificate={}", self.certificate.display()));
+        words.push(format!("--key={}", self.key.display()));
+        words
+    }
+}
+
+/// A path of a cluster's API server, asked for by nobody.
+pub(super) fn target(cluster: &Cluster, path: &str) -> Vec<String> {
+    vec![
+        format!("--url={}{path}", cluster.url()),
+        format!("--ca={}", cluster.directory.join("pki/ca.crt").display()),
+    ]
+}
+
+/// A header with a token, by way of a file: command lines are there for all to see.
+pub(super) fn header(cluster: &Cluster, name: &str, token: &str) -> anyhow::Result<String> {
+    let path = cluster.directory.join(format!("bench-{}", name.to_lowercase()));
+    paths::write(&path, format!("{name}: Bearer {token}"))?;
+    Ok(format!("--header=@{}", path.display()))
+}
+
+/// A command and the rest of its words.
+pub(super) fn words(command: &str, rest: &[String]) -> Vec<String> {
+    std::iter::once(command.to_owned()).chain(rest.iter().cloned()).collect()
+}
+
+/// A command that asks a target so often, and with so many connections.
+pub(super) fn asked(command: &str, target: &[String], workers: usize, requests: usize) -> Vec<String> {
+    let mut all = words(command, target);
+    all.extend([format!("--workers={workers}"), format!("--requests={requests}")]);
+    all
+}
+
 /// Where cargo puts what it builds.
-fn target() -> PathBuf {
+fn built() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::workspace().join("target"), PathBuf::from)
 }
 

@@ -8,13 +8,14 @@ use tokio::time::sleep;
 use super::{Budget, Figure};
 use crate::{fleet::Fleet, install, load};
 
-const MEBIBYTE: f64 = 1_048_576.0;
+pub(super) const MEBIBYTE: f64 = 1_048_576.0;
 /// How long things are left alone before and while they are measured.
 const QUIET: Duration = Duration::from_secs(20);
 const WATCHED: Duration = Duration::from_secs(60);
 /// The agents of a fleet report this often.
 const PERIOD: f64 = 10.0;
-const PODS: u32 = 20_000;
+/// In a child with many pods.
+pub(super) const PODS: u32 = 20_000;
 
 /// Memory and processor time of an idle agent and hub; memory of the agent again beside many pods.
 pub(super) async fn idle(fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
@@ -71,7 +72,8 @@ fn written(metrics: &str) -> f64 {
     metrics.lines().filter(counts).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-fn resident(fleet: &Fleet, name: &str) -> anyhow::Result<f64> {
+/// Resident memory of a process, in MiB.
+pub(super) fn resident(fleet: &Fleet, name: &str) -> anyhow::Result<f64> {
     let process = fleet.process(name).with_context(|| format!("{name} is not running"))?;
     Ok(process.resident().context("its memory cannot be read")? as f64 / MEBIBYTE)
 }

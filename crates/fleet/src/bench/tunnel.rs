@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{
     Budget, Figure,
     echo::{self, Echo},
-    loader::{Loader, Served, median, number},
+    loader::{Loader, Served, User, asked, header, median, number, target, words},
 };
-use crate::{cluster::Cluster, e2e::runner, fleet::Fleet, paths, seed};
+use crate::{cluster::Cluster, e2e::runner, fleet::Fleet, seed};
 
 /// Rounds per figure, direct and visit in turn: the machine's mood hits both.
 const ROUNDS: usize = 5;
@@ -175,8 +175,7 @@ struct Ways {
     /// The child's credential, as the child and as the hub want it.
     direct: String,
     visitor: String,
-    certificate: PathBuf,
-    key: PathBuf,
+    user: User,
 }
 
 impl Ways {
@@ -188,28 +187,18 @@ impl Ways {
         let direct = header(&child, "Authorization", &token)?;
         let visitor = header(&child, "Clusterway-Child-Authorization", &token)?;
         // Somebody with the right to visit this child and no other, as people should have it.
-        let pair = parent.authority()?.client("bench", &[&visitors(&child)])?;
-        let (certificate, key) = (fleet.directory().join("bench.crt"), fleet.directory().join("bench.key"));
-        std::fs::write(&certificate, &pair.certificate)?;
-        std::fs::write(&key, &pair.key)?;
-        Ok(Self { parent, child, hub_port: fleet.hub_port(), id, direct, visitor, certificate, key })
+        let user = User::new(fleet, &parent, "bench", &[&visitors(&child)])?;
+        Ok(Self { parent, child, hub_port: fleet.hub_port(), id, direct, visitor, user })
     }
 
     fn direct(&self, path: &str) -> Vec<String> {
-        vec![
-            format!("--url={}{path}", self.child.url()),
-            format!("--ca={}", self.child.directory.join("pki/ca.crt").display()),
-            self.direct.clone(),
-        ]
+        let mut words = target(&self.child, path);
+        words.push(self.direct.clone());
+        words
     }
 
     fn parent(&self, path: &str) -> Vec<String> {
-        vec![
-            format!("--url={}{path}", self.parent.url()),
-            format!("--ca={}", self.parent.directory.join("pki/ca.crt").display()),
-            format!("--certificate={}", self.certificate.display()),
-            format!("--key={}", self.key.display()),
-        ]
+        self.user.target(path)
     }
 
     /// The same at the hub's own address, where a ServiceAccount of the parent is known by its token.
@@ -256,21 +245,4 @@ impl Ways {
 /// The group that may visit a child.
 fn visitors(child: &Cluster) -> String {
     format!("visitors-{}", child.name)
-}
-
-/// A header with a token, by way of a file: command lines are there for all to see.
-fn header(cluster: &Cluster, name: &str, token: &str) -> anyhow::Result<String> {
-    let path = cluster.directory.join(format!("bench-{}", name.to_lowercase()));
-    paths::write(&path, format!("{name}: Bearer {token}"))?;
-    Ok(format!("--header=@{}", path.display()))
-}
-
-fn words(command: &str, rest: &[String]) -> Vec<String> {
-    std::iter::once(command.to_owned()).chain(rest.iter().cloned()).collect()
-}
-
-fn asked(command: &str, target: &[String], workers: usize, requests: usize) -> Vec<String> {
-    let mut all = words(command, target);
-    all.extend([format!("--workers={workers}"), format!("--requests={requests}")]);
-    all
 }

@@ -43,31 +43,75 @@ pub struct Report {
     pub failed: usize,
 }
 
-/// Runs everything whose name begins with `only` (everything if `None`) on a fleet that is up.
-pub async fn run(fleet: &Fleet, only: Option<&str>) -> anyhow::Result<Report> {
-    let wanted = |name: &str| only.is_none_or(|only| name == only || name.starts_with(&format!("{only}_")));
-    let scenarios = scenario::read(&paths::workspace().join("crates/fleet/scenarios"))?;
-    let scenarios: Vec<_> = scenarios.into_iter().filter(|scenario| wanted(&scenario.id)).collect();
-    let tests: Vec<_> = tests::all().into_iter().filter(|test| wanted(test.name)).collect();
-    if scenarios.is_empty() && tests.is_empty() {
-        bail!("nothing is called {}", only.unwrap_or_default());
+/// What is to be played and run.
+pub struct Selection {
+    scenarios: Vec<Scenario>,
+    tests: Vec<tests::Test>,
+}
+
+/// Files whose scenarios are about what the hub stores, or next to it.
+const OF_THE_SEARCH: [&str; 3] = ["70-pedia", "80-search", "90-sync"];
+
+impl Selection {
+    /// What is called `only`: a scenario, the scenarios of files whose names begin so, or a test; everything if it is
+    /// `None`.
+    ///
+    /// # Errors
+    /// When nothing is called so, or a file of scenarios is not well-formed.
+    pub fn of(only: Option<&str>) -> anyhow::Result<Self> {
+        let all = scenario::read(&paths::workspace().join("crates/fleet/scenarios"))?;
+        let scenarios = only.map_or_else(|| all.clone(), |only| scenario::called(&all, only));
+        let wanted =
+            |name: &str| only.is_none_or(|only| name == only || name.starts_with(&format!("{only}_")));
+        let tests: Vec<_> = tests::all().into_iter().filter(|test| wanted(test.name)).collect();
+        if scenarios.is_empty() && tests.is_empty() {
+            bail!("nothing is called {}", only.unwrap_or_default());
+        }
+        Ok(Self { scenarios, tests })
     }
-    prepare(fleet).await.context("cannot prepare the tests")?;
-    let variables = variables(fleet).await?;
-    let mut report = Report::default();
-    for scenario in &scenarios {
-        let began = Instant::now();
-        let result = play(fleet, scenario, &variables).await;
-        report.count(fleet, &format!("{} {}", scenario.id, scenario.title), began, result);
+
+    /// The scenarios that are worth playing on every store there is.
+    pub fn of_the_search(&self) -> Self {
+        let of_the_search = |scenario: &&Scenario| OF_THE_SEARCH.iter().any(|file| scenario.is_called(file));
+        Self { scenarios: self.scenarios.iter().filter(of_the_search).cloned().collect(), tests: Vec::new() }
     }
-    for test in &tests {
-        let began = Instant::now();
-        let result = tokio::time::timeout(test.deadline, (test.run)(fleet))
-            .await
-            .unwrap_or_else(|_| Err(anyhow::anyhow!("it did not end within {:?}", test.deadline)));
-        report.count(fleet, test.name, began, result);
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.scenarios.is_empty() && self.tests.is_empty()
     }
-    Ok(report)
+
+    /// Plays the scenarios on a fleet that is prepared.
+    pub async fn play(&self, fleet: &Fleet) -> anyhow::Result<Report> {
+        let variables = variables(fleet).await?;
+        let mut report = Report::default();
+        for scenario in &self.scenarios {
+            let began = Instant::now();
+            let result = play(fleet, scenario, &variables).await;
+            report.count(fleet, &format!("{} {}", scenario.id, scenario.title), began, result);
+        }
+        Ok(report)
+    }
+
+    /// Runs the tests on a fleet that is prepared.
+    pub async fn test(&self, fleet: &Fleet) -> Report {
+        let mut report = Report::default();
+        for test in &self.tests {
+            let began = Instant::now();
+            let result = tokio::time::timeout(test.deadline, (test.run)(fleet))
+                .await
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("it did not end within {:?}", test.deadline)));
+            report.count(fleet, test.name, began, result);
+        }
+        report
+    }
+}
+
+impl std::ops::AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
 }
 
 impl Report {
@@ -158,8 +202,11 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
     found.insert(String::from("parent.host"), host(&parent));
     found
         .insert(String::from("parent.ca-file"), parent.authority()?.certificate_file().display().to_string());
+    found.insert(String::from("workspace"), paths::workspace().display().to_string());
     found.insert(String::from("bootstrap-token"), install::SAMPLE_TOKEN.to_owned());
-    found.insert(String::from("search"), String::from("/apis/clusterpedia.io/v1beta1/resources"));
+    let search = "/apis/clusterpedia.io/v1beta1/resources";
+    found.insert(String::from("search"), search.to_owned());
+    found.insert(String::from("server"), format!("{}{search}", parent.url()));
     found.insert(String::from("unknown-id"), String::from("11111111-2222-4333-8444-555555555555"));
     for child in fleet.children() {
         let name = &child.name;
@@ -254,6 +301,8 @@ fn expectation(step: &Step, variables: &BTreeMap<String, String>) -> anyhow::Res
         .chain(&mut expect.never)
         .chain(&mut expect.stderr)
         .chain(expect.headers.values_mut())
+        .chain(expect.items.iter_mut().flatten())
+        .chain(expect.ordered.iter_mut().flatten())
     {
         *text = fill(text, variables)?;
     }

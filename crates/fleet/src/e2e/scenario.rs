@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
+use api::names::search::annotations;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -14,6 +15,13 @@ pub struct Scenario {
     pub id: String,
     /// What is shown, as a sentence.
     pub title: String,
+    /// Whether those behind it, in files that begin with the same number, need what it leaves behind: it is played before
+    /// any of them, even if only that one was asked for.
+    #[serde(default, rename = "set-up")]
+    pub set_up: bool,
+    /// Its file's name without the ending.
+    #[serde(skip)]
+    pub file: String,
     /// Steps, in this order.
     pub steps: Vec<Step>,
     /// Steps that run afterwards in any case.
@@ -110,6 +118,11 @@ pub struct Expect {
     /// A part of the JSON answer (body or standard output): fields must be there, list items must occur in any order, a
     /// text that begins with `~` is a pattern, null means absent.
     pub json: Option<Value>,
+    /// The objects of a list of the search, these and no others, in any order: `CLUSTER/NAMESPACE/NAME` or
+    /// `CLUSTER/NAME`, or `~` and a pattern of one.
+    pub items: Option<Vec<String>>,
+    /// As `items`, in this order.
+    pub ordered: Option<Vec<String>>,
     /// Patterns of headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -151,6 +164,28 @@ fn get() -> String {
     String::from("GET")
 }
 
+impl Scenario {
+    /// Whether it is meant by `name`: its own, or the beginning of its file's name up to a hyphen.
+    pub fn is_called(&self, name: &str) -> bool {
+        let of_file =
+            self.file.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        self.id == name || of_file
+    }
+
+    /// The number its file begins with.
+    fn number(&self) -> &str {
+        self.file.split('-').next().unwrap_or_default()
+    }
+}
+
+/// Those that are meant by `name`, behind what they need.
+pub fn called(all: &[Scenario], name: &str) -> Vec<Scenario> {
+    let needed = |set_up: &Scenario| {
+        set_up.set_up && all.iter().any(|other| other.is_called(name) && other.number() == set_up.number())
+    };
+    all.iter().filter(|scenario| scenario.is_called(name) || needed(scenario)).cloned().collect()
+}
+
 impl Step {
     /// How long it may take until the expected comes.
     pub fn deadline(&self) -> Duration {
@@ -171,7 +206,9 @@ pub fn read(directory: &Path) -> anyhow::Result<Vec<Scenario>> {
         let text = std::fs::read_to_string(&file)?;
         let scenarios: Vec<Scenario> = serde_saphyr::from_str(&text)
             .with_context(|| format!("{} is no list of scenarios", file.display()))?;
-        for scenario in scenarios {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        for mut scenario in scenarios {
+            scenario.file.clone_from(&name);
             if all.iter().any(|other| other.id == scenario.id) {
                 bail!("two scenarios are called {}", scenario.id);
             }
@@ -241,13 +278,42 @@ impl Expect {
                 bail!("expected no match of {pattern}: {}", shown());
             }
         }
+        let json =
+            || serde_json::from_str(&answer.text).with_context(|| format!("expected JSON: {}", shown()));
         if let Some(expected) = &self.json {
-            let actual: Value =
-                serde_json::from_str(&answer.text).with_context(|| format!("expected JSON: {}", shown()))?;
-            part_of(expected, &actual, "")?;
+            part_of(expected, &json()?, "")?;
+        }
+        if let Some(expected) = &self.items {
+            let actual = objects(&json()?);
+            let mut left = actual.clone();
+            for name in expected {
+                let found = left.iter().position(|object| is_text(name, object).unwrap_or(false));
+                let found = found.with_context(|| format!("expected the object {name}, got {actual:?}"))?;
+                left.swap_remove(found);
+            }
+            ensure!(left.is_empty(), "expected no other objects than {expected:?}, got {actual:?}");
+        }
+        if let Some(expected) = &self.ordered {
+            let actual = objects(&json()?);
+            let fits = |(name, object): (&String, &String)| is_text(name, object).unwrap_or(false);
+            let same = actual.len() == expected.len() && expected.iter().zip(&actual).all(fits);
+            ensure!(same, "expected the objects {expected:?} in this order, got {actual:?}");
         }
         Ok(())
     }
+}
+
+/// The objects of a list or Table of the search, as [`Expect::items`] names them.
+fn objects(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().into_iter().flatten();
+    let rows = list["rows"].as_array().into_iter().flatten().map(|row| &row["object"]);
+    let name = |object: &Value| {
+        let metadata = &object["metadata"];
+        let parts =
+            [&metadata["annotations"][annotations::CLUSTER_NAME], &metadata["namespace"], &metadata["name"]];
+        parts.into_iter().filter_map(Value::as_str).collect::<Vec<_>>().join("/")
+    };
+    items.chain(rows).map(name).collect()
 }
 
 /// Whether `expected` is a part of `actual`, as [`Expect::json`] says.
@@ -269,7 +335,7 @@ fn part_of(expected: &Value, actual: &Value, path: &str) -> anyhow::Result<()> {
         }
         (Value::String(wanted), actual) if wanted.starts_with('~') => {
             let text = actual.as_str().map_or_else(|| actual.to_string(), str::to_owned);
-            if !regex::Regex::new(wanted.trim_start_matches('~'))?.is_match(&text) {
+            if !is_text(wanted, &text)? {
                 bail!("expected {path} to match {wanted}, got {}", short(actual));
             }
             Ok(())
@@ -277,6 +343,14 @@ fn part_of(expected: &Value, actual: &Value, path: &str) -> anyhow::Result<()> {
         _ if expected == actual => Ok(()),
         _ => bail!("expected {path} to be {expected}, got {}", short(actual)),
     }
+}
+
+/// Whether `actual` is the text `wanted`, or matches the pattern behind its `~`.
+fn is_text(wanted: &str, actual: &str) -> anyhow::Result<bool> {
+    Ok(match wanted.strip_prefix('~') {
+        Some(pattern) => regex::Regex::new(pattern)?.is_match(actual),
+        None => wanted == actual,
+    })
 }
 
 fn short(value: &Value) -> String {
@@ -302,6 +376,45 @@ mod tests {
         assert!(matches(&json!({ "absent": null }), &actual));
         assert!(!matches(&json!({ "kind": null }), &actual));
         assert!(!matches(&json!({ "items": [{ "b": 3 }] }), &actual));
+    }
+
+    #[test]
+    fn the_objects_of_a_list_are_told_by_cluster_namespace_and_name() {
+        let object = |cluster: &str, name: &str| json!({ "metadata": { "name": name, "namespace": "n", "annotations": { annotations::CLUSTER_NAME: cluster } } });
+        let list = json!({ "items": [object("b", "x"), object("a", "y")] });
+        let answer = Answer { text: list.to_string(), ..Answer::default() };
+        let names = |names: [&str; 2]| Some(names.map(str::to_owned).to_vec());
+        let (sorted, given) = (names(["a/n/y", "b/n/x"]), names(["b/n/x", "a/n/y"]));
+        assert!(Expect { items: sorted.clone(), ..Expect::default() }.check(&answer).is_ok());
+        assert!(Expect { ordered: given, ..Expect::default() }.check(&answer).is_ok());
+        assert!(Expect { ordered: sorted, ..Expect::default() }.check(&answer).is_err());
+        assert!(Expect { items: names(["~^./n/", "b/n/x"]), ..Expect::default() }.check(&answer).is_ok());
+        assert!(Expect { items: names(["a/n/y", "a/n/y"]), ..Expect::default() }.check(&answer).is_err());
+        let table = json!({ "rows": [{ "object": object("c", "z") }] });
+        assert_eq!(objects(&table), ["c/n/z"]);
+    }
+
+    #[test]
+    fn one_scenario_alone_is_played_behind_what_it_needs() {
+        let scenario = |id: &str, file: &str, set_up| Scenario {
+            id: id.into(),
+            title: String::new(),
+            set_up,
+            file: file.into(),
+            steps: Vec::new(),
+            finally: Vec::new(),
+        };
+        let all = [
+            scenario("A", "10-a", false),
+            scenario("B", "20-b-1-first", true),
+            scenario("C", "20-b-1-first", false),
+            scenario("D", "20-b-2-second", false),
+        ];
+        let ids = |name: &str| called(&all, name).into_iter().map(|scenario| scenario.id).collect::<Vec<_>>();
+        assert_eq!(ids("D"), ["B", "D"]);
+        assert_eq!(ids("A"), ["A"]);
+        assert_eq!(ids("20-b"), ["B", "C", "D"]);
+        assert_eq!(ids("20-b-1-f"), Vec::<String>::new());
     }
 
     #[test]

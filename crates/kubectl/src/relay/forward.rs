@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use api::proxies::direct_path;
 use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri, uri::PathAndQuery};
 use hyper::body::Incoming;
@@ -20,7 +19,7 @@ use crate::{
     failure::{Failure, chain},
 };
 
-/// Sends requests to one child as the caller.
+/// Sends requests to one place in the parent as the caller.
 pub(super) struct Forward {
     parent: BoxCloneSyncService<Request<Incoming>, Response<Incoming>, BoxError>,
     origin: Uri,
@@ -30,7 +29,7 @@ pub(super) struct Forward {
 
 impl Forward {
     /// Verifies the parent with its CA and adds the caller's credentials, both as the kubeconfig says.
-    pub(super) fn new(config: &Config, cluster: &str, child: Child) -> Result<Self, Failure> {
+    pub(super) fn new(config: &Config, path: &str, child: Child) -> Result<Self, Failure> {
         let failed = |error: kube::Error| {
             Failure::new("cannot use the kubeconfig of the parent").because(chain(&error))
         };
@@ -51,12 +50,7 @@ impl Forward {
             None => BoxCloneSyncService::new(named),
         };
         let base = config.cluster_url.path().trim_end_matches('/');
-        Ok(Self {
-            parent,
-            origin: config.cluster_url.clone(),
-            prefix: format!("{base}{}", direct_path(cluster)),
-            child,
-        })
+        Ok(Self { parent, origin: config.cluster_url.clone(), prefix: format!("{base}{path}"), child })
     }
 
     /// Sends one request and returns the answer as soon as its headers are there.

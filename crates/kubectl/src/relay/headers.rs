@@ -1,6 +1,6 @@
 //! What of kubectl's headers goes on, and what the relay says in their place.
 
-use api::names::headers::{self, HOP_BY_HOP};
+use api::names::headers::{self, strip_hop_by_hop};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use meta::Status;
 
@@ -12,7 +12,7 @@ const IDENTITY_PREFIXES: [&str; 4] = ["clusterway-", "impersonate-", "x-remote-"
 pub(super) fn outward(received: &HeaderMap, child: HeaderMap) -> Result<HeaderMap, Status> {
     let wish = wish(received)?;
     let mut sent = received.clone();
-    strip(&mut sent);
+    strip_hop_by_hop(&mut sent);
     let upgrade = received.get(header::UPGRADE);
     if let Some(upgrade) = upgrade {
         sent.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -45,7 +45,7 @@ pub(super) fn outward(received: &HeaderMap, child: HeaderMap) -> Result<HeaderMa
 /// The headers of an answer, as kubectl gets them.
 pub(super) fn inward(received: &mut HeaderMap, switched: bool) {
     let upgrade = received.get(header::UPGRADE).cloned();
-    strip(received);
+    strip_hop_by_hop(received);
     if let (true, Some(upgrade)) = (switched, upgrade) {
         received.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         received.insert(header::UPGRADE, upgrade);
@@ -70,23 +70,6 @@ fn wish(received: &HeaderMap) -> Result<Vec<(HeaderName, HeaderValue)>, Status> 
         wish.push((HeaderName::from_static(carried), value.clone()));
     }
     Ok(wish)
-}
-
-/// Takes out what belongs to the connection it came on, including what `Connection` names.
-fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,10 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use super::{forward::Forward, headers::inward};
-use crate::failure::chain;
+use crate::{
+    failure::chain,
+    progress::{Progress, Watched},
+};
 
 /// kubectl opens a handful of connections; whoever else knocks shall not use up memory.
 const CONNECTIONS: usize = 256;
@@ -25,23 +28,25 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const COPY_BUFFER: usize = 64 * 1024;
 const STATUS: usize = 64 * 1024;
 
-type Body = Either<Incoming, Full<Bytes>>;
+type Body = Either<Watched, Full<Bytes>>;
 
 /// Forwards for whoever knows the token.
 pub(super) struct Guarded {
     authorization: Vec<u8>,
     forward: Forward,
-    refusal: OnceLock<String>,
+    progress: Option<Arc<Progress>>,
+    refusal: OnceLock<Status>,
 }
 
 impl Guarded {
-    pub(super) fn new(bearer: &str, forward: Forward) -> Self {
-        Self { authorization: format!("Bearer {bearer}").into_bytes(), forward, refusal: OnceLock::new() }
+    pub(super) fn new(bearer: &str, forward: Forward, progress: Option<Arc<Progress>>) -> Self {
+        let authorization = format!("Bearer {bearer}").into_bytes();
+        Self { authorization, forward, progress, refusal: OnceLock::new() }
     }
 
     /// Why kubectl could not find out what the child has to offer, if that is so.
-    pub(super) fn refusal(&self) -> Option<&str> {
-        self.refusal.get().map(String::as_str)
+    pub(super) fn refusal(&self) -> Option<&Status> {
+        self.refusal.get()
     }
 
     async fn answer(&self, tasks: &Tasks, mut request: Request<Incoming>) -> Response<Body> {
@@ -59,7 +64,7 @@ impl Guarded {
             Ok(response) => response,
             Err(status) => {
                 if discovers {
-                    self.refusal.get_or_init(|| status.message.clone());
+                    self.refusal.get_or_init(|| status.clone());
                 }
                 return refuse(&status);
             }
@@ -81,7 +86,7 @@ impl Guarded {
             });
         }
         inward(response.headers_mut(), switched);
-        response.map(Either::Left)
+        response.map(|body| Either::Left(Watched::new(body, self.progress.as_ref())))
     }
 
     /// Passes a refusal on and remembers its words.
@@ -92,7 +97,7 @@ impl Guarded {
         };
         let body = body.to_bytes();
         if let Ok(status) = serde_json::from_slice::<Status>(&body) {
-            self.refusal.get_or_init(|| status.message);
+            self.refusal.get_or_init(|| status);
         }
         inward(&mut parts.headers, false);
         Response::from_parts(parts, Either::Right(Full::from(body)))

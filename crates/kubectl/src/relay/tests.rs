@@ -104,6 +104,11 @@ async fn parent(tasks: &Tasks) -> (String, String) {
     (server, ca)
 }
 
+fn destination(child: &ChildFlags) -> Destination {
+    let child = Child::load(child).unwrap();
+    Destination { path: api::proxies::direct_path(ID), child, progress: None }
+}
+
 /// A relay in front of a parent, and the kubeconfig that kubectl gets.
 struct Scene {
     tasks: Tasks,
@@ -126,9 +131,10 @@ impl Scene {
                 impersonate: Some(String::from("boss")),
                 ..AuthInfo::default()
             },
+            ..Parent::default()
         };
         let config = parent.config().await.unwrap();
-        let relay = Relay::open(&tasks, &config, ID, Child::load(&child).unwrap()).await.unwrap();
+        let relay = Relay::open(&tasks, &config, destination(&child)).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("kubeconfig");
         relay.write_kubeconfig(&path).unwrap();
@@ -251,10 +257,11 @@ async fn a_parent_that_cannot_be_verified_gets_nothing_and_is_named() {
 #[tokio::test]
 async fn a_refusal_that_kubectl_keeps_to_itself_is_remembered() {
     let scene = Scene::set(ChildFlags::default(), None).await;
-    assert_eq!(scene.relay.refusal(), None);
+    assert!(scene.relay.refusal().is_none());
     let (status, answer) = scene.get("/apis", &[]).await;
     assert_eq!((status, &answer["kind"]), (StatusCode::BAD_REQUEST, &serde_json::json!("Status")));
-    assert_eq!(scene.relay.refusal(), Some("The agent of cluster \"x\" is disconnected."));
+    let refusal = scene.relay.refusal().unwrap();
+    assert_eq!(refusal.message, "The agent of cluster \"x\" is disconnected.");
 }
 
 #[tokio::test]
@@ -307,10 +314,10 @@ async fn the_door_is_closed_when_its_tasks_end() {
             certificate_authority_data: Some(STANDARD.encode(ca)),
             ..Cluster::default()
         },
-        user: AuthInfo::default(),
+        ..Parent::default()
     };
-    let child = Child::load(&ChildFlags::default()).unwrap();
-    let relay = Relay::open(&tasks, &parent.config().await.unwrap(), ID, child).await.unwrap();
+    let config = parent.config().await.unwrap();
+    let relay = Relay::open(&tasks, &config, destination(&ChildFlags::default())).await.unwrap();
     assert!(tokio::net::TcpStream::connect(relay.address).await.is_ok());
     tasks.shutdown(DEADLINE).await;
     assert!(tokio::net::TcpStream::connect(relay.address).await.is_err());

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use meta::ListScanner;
@@ -21,7 +21,9 @@ pub struct ListRequest {
     pub selection: Selection,
     /// How recent.
     pub at: ListAt,
-    /// Objects for each request; `None` asks for all at once, which a server cuts off after 60 s.
+    /// Objects for the first request. While pages come quickly each next one is asked to be larger, up to 10,000 objects:
+    /// a server is at rest while the end of a page is taken and the next one not yet asked for. `None` asks for all at
+    /// once, which a server cuts off after 60 s.
     pub page_size: Option<NonZeroU32>,
     /// A list of more objects is [`Error::Broken`]: a server that never comes to an end.
     pub limit: u64,
@@ -41,15 +43,21 @@ pub enum ListAt {
     Exactly(String),
 }
 
+/// How much larger a page is than the one before, if that took no longer than `QUICK`: so none comes near the 60 s after
+/// which a server cuts off.
+const GROWTH: u32 = 4;
+const QUICK: Duration = Duration::from_secs(2);
+const LARGEST: u32 = 10_000;
+
 impl ListRequest {
-    /// The newest state in pages of 500, up to ten million objects.
+    /// The newest state in pages of 500 and more, up to ten million objects.
     pub fn new(selection: Selection) -> Self {
         Self { selection, at: ListAt::Newest, page_size: NonZeroU32::new(500), limit: 10_000_000 }
     }
 
-    fn path(&self, token: Option<&str>) -> String {
+    fn path(&self, token: Option<&str>, page_size: Option<NonZeroU32>) -> String {
         let mut query = self.selection.query();
-        if let Some(size) = self.page_size {
+        if let Some(size) = page_size {
             query.append_pair("limit", &size.to_string());
         }
         match (token, &self.at) {
@@ -81,7 +89,8 @@ pub(crate) async fn newest_version(
 ) -> Result<String, Error> {
     let mut request = ListRequest::new(selection.clone());
     request.page_size = NonZeroU32::new(1);
-    let response = open_json(transport, &request.path(None), METADATA, Lane::Short).await?;
+    let response =
+        open_json(transport, &request.path(None, request.page_size), METADATA, Lane::Short).await?;
     let mut chunks = Chunks::new(response.into_body());
     let mut scanner = ListScanner::default();
     while let Some(chunk) = chunks.next(Instant::now() + IDLE).await? {
@@ -107,7 +116,11 @@ pub struct List {
     state: State,
     /// Where the page that is being read begins; nothing for the first.
     token: Option<String>,
+    /// Objects that page was asked to have at most.
+    page_size: Option<NonZeroU32>,
     patience: Patience,
+    /// Whether this page broke off and is asked for again.
+    broke: bool,
     /// Objects of this page that were given out.
     given: u64,
     /// Objects of this page that were given out before it broke off, and come again.
@@ -127,6 +140,7 @@ enum State {
 struct Page {
     chunks: Chunks,
     scanner: ListScanner,
+    asked: Instant,
 }
 
 impl List {
@@ -134,10 +148,12 @@ impl List {
     pub fn new(transport: Arc<dyn Transport>, request: ListRequest) -> Self {
         Self {
             transport,
+            page_size: request.page_size,
             request,
             state: State::Ask(Instant::now()),
             token: None,
             patience: Patience::new(),
+            broke: false,
             given: 0,
             again: 0,
             total: 0,
@@ -172,10 +188,12 @@ impl List {
         match &mut self.state {
             State::Ask(when) => {
                 sleep_until(*when).await;
-                let path = self.request.path(self.token.as_deref());
+                let path = self.request.path(self.token.as_deref(), self.page_size);
+                let asked = Instant::now();
                 let response = open_json(&*self.transport, &path, JSON, Lane::Short).await?;
                 let chunks = Chunks::new(response.into_body());
-                self.state = State::Reading(Box::new(Page { chunks, scanner: ListScanner::default() }));
+                self.state =
+                    State::Reading(Box::new(Page { chunks, scanner: ListScanner::default(), asked }));
                 self.count()?;
                 Ok(None)
             }
@@ -219,6 +237,8 @@ impl List {
         self.given = 0;
         self.again = 0;
         self.patience = Patience::new();
+        let is_easy = !std::mem::take(&mut self.broke) && page.asked.elapsed() <= QUICK;
+        self.page_size = if is_easy { self.page_size.map(larger) } else { self.request.page_size };
         match meta.continue_token {
             None => self.version = meta.resource_version,
             Some(token) if self.token.as_ref() == Some(&token) => {
@@ -234,7 +254,7 @@ impl List {
         Ok(())
     }
 
-    /// Asks for the page again, if that may help and leaves no gap.
+    /// Asks for the page again, of the same size, if that may help and leaves no gap.
     fn after(&mut self, error: Error) -> Result<(), Error> {
         self.state = State::Done;
         // The first page would come in a newer state: what was deleted in between would never be missed. The others
@@ -244,7 +264,15 @@ impl List {
         }
         let when = self.patience.again(&error).ok_or(error)?;
         self.again = self.given;
+        self.broke = true;
         self.state = State::Ask(when);
         Ok(())
     }
+}
+
+/// The size of the page after one of this size that came quickly.
+fn larger(size: NonZeroU32) -> NonZeroU32 {
+    // What was asked for on purpose is not made smaller.
+    let largest = LARGEST.max(size.get());
+    NonZeroU32::new(size.get().saturating_mul(GROWTH).min(largest)).unwrap_or(size)
 }

@@ -38,8 +38,42 @@ async fn pages_follow_each_other_and_the_last_says_where_to_watch_from() {
     assert_eq!(names(&mut list).await.0, ["a", "b", "c"]);
     assert_eq!(list.resource_version(), "7");
     assert!(list.next().await.unwrap().is_none());
-    assert_eq!(fake.paths(), ["/api/v1/pods?limit=500", "/api/v1/pods?limit=500&continue=two%26"]);
+    assert_eq!(fake.paths(), ["/api/v1/pods?limit=500", "/api/v1/pods?limit=2000&continue=two%26"]);
     assert!(fake.asked().iter().all(|asked| asked.lane == Lane::Short));
+}
+
+/// The page sizes that were asked for.
+fn sizes(fake: &Fake) -> Vec<u32> {
+    let size = |path: String| path.split("limit=").nth(1)?.split('&').next()?.parse().ok();
+    fake.paths().into_iter().filter_map(size).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_grow_while_they_come_quickly() {
+    let pages = (0..5).map(|number| ok(page("7", &number.to_string(), &[&pod("a", 1)])));
+    let fake = Fake::script(pages.chain([ok(page("7", "", &[]))]));
+    let mut list = list(&fake);
+    for _ in 0..4 {
+        list.next().await.unwrap();
+    }
+    // Whoever takes an object slowly holds up the page it is in.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    names(&mut list).await;
+    assert_eq!(sizes(&fake), [500, 2000, 8000, 10_000, 500, 2000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_asked_for_again_in_its_size_and_the_next_is_small() {
+    let second = page("7", "three", &[&pod("b", 2)]);
+    let half = second[..second.len() - 30].to_owned();
+    let fake = Fake::script([
+        ok(page("7", "two", &[&pod("a", 1)])),
+        ok(half).breaks(),
+        ok(second),
+        ok(page("7", "", &[&pod("c", 1)])),
+    ]);
+    assert_eq!(names(&mut list(&fake)).await.0, ["a", "b", "c"]);
+    assert_eq!(sizes(&fake), [500, 2000, 2000, 500]);
 }
 
 #[tokio::test]
@@ -67,9 +101,9 @@ fn what_is_asked_for_stands_in_the_path() {
         (ListAt::NotOlderThan(version()), "&resourceVersion=5&resourceVersionMatch=NotOlderThan"),
         (ListAt::Exactly(version()), "&resourceVersion=5&resourceVersionMatch=Exact"),
     ] {
-        assert_eq!(request(at).path(None), format!("{base}{more}"));
+        assert_eq!(request(at).path(None, None), format!("{base}{more}"));
     }
-    assert_eq!(request(ListAt::Any).path(Some("t")), format!("{base}&continue=t"));
+    assert_eq!(request(ListAt::Any).path(Some("t"), None), format!("{base}&continue=t"));
 }
 
 #[tokio::test]

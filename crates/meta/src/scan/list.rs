@@ -32,6 +32,7 @@ pub struct ListScanner {
     at: At,
     meta: ListMeta,
     items_seen: bool,
+    tables: bool,
     failed: Option<ScanError>,
 }
 
@@ -97,8 +98,15 @@ impl ListScanner {
             at: At::Fields,
             meta: ListMeta::default(),
             items_seen: false,
+            tables: false,
             failed: None,
         }
+    }
+
+    /// Takes a `meta.k8s.io` Table too, for a list whose items are its rows.
+    #[must_use]
+    pub fn with_tables(self) -> Self {
+        Self { tables: true, ..self }
     }
 
     /// The next bytes of the answer. Take the items with [`Self::next_item`] before pushing more: then nothing is
@@ -132,6 +140,7 @@ impl ListScanner {
         loop {
             let next = match self.at {
                 At::Fields => match self.fields.next(&mut self.cursor)? {
+                    Some(Part::Field(name)) if self.tables && name == "rows" => Some(At::Colon(Field::Items)),
                     Some(Part::Field(name)) => Some(At::Colon(Field::of(&name))),
                     Some(Part::End) if self.items_seen => Some(At::End),
                     Some(Part::End) => return Err(self.cursor.expected("a list with items")),

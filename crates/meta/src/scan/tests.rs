@@ -285,3 +285,14 @@ proptest! {
         );
     }
 }
+
+#[test]
+fn the_rows_of_a_table_are_items_for_whoever_takes_tables() {
+    let table = br#"{"kind":"Table","columnDefinitions":[{"name":"Name"}],"rows":[{"cells":["a"]},{"cells":["b"]}],"metadata":{}}"#;
+    let mut scanner = ListScanner::default().with_tables();
+    scanner.push(Bytes::from_static(table));
+    let rows: Vec<Bytes> = std::iter::from_fn(|| scanner.next_item().unwrap()).collect();
+    assert_eq!(rows, [r#"{"cells":["a"]}"#, r#"{"cells":["b"]}"#]);
+    assert_eq!(scanner.finish().unwrap().kind, "Table");
+    assert!(list(table, &[], 1000).is_err());
+}

@@ -9,6 +9,7 @@ mod reader;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+use api::names::headers::strip_hop_by_hop;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, service::Service};
@@ -21,7 +22,6 @@ pub use self::allow::{AllowedTarget, InvalidTarget};
 use self::connect::Connections;
 pub use self::reader::Reader;
 use crate::{
-    headers::strip_hop_by_hop,
     target::Target,
     visit::Body,
     wire::{self, Order},

@@ -75,26 +75,21 @@ pub fn start(
         options,
         credentials: sender,
         nodes_changed: Arc::default(),
-        registered: Gauge::default(),
-        reports_failed: Counter::default(),
-        renewals_failed: Counter::default(),
-    });
-    metrics.register(|registry| {
-        registry.register(
+        registered: metrics.add(
             "clusterway_agent_registered",
             "1 while registered with the parent",
-            agent.registered.clone(),
-        );
-        registry.register(
+            Gauge::default(),
+        ),
+        reports_failed: metrics.add(
             "clusterway_agent_reports_failed",
             "Reports the parent did not take",
-            agent.reports_failed.clone(),
-        );
-        registry.register(
+            Counter::default(),
+        ),
+        renewals_failed: metrics.add(
             "clusterway_agent_renewals_failed",
             "Renewals of the token that failed",
-            agent.renewals_failed.clone(),
-        );
+            Counter::default(),
+        ),
     });
     let watching = agent.clone();
     let following = leadership.clone();

@@ -19,24 +19,22 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn register(metrics: &Metrics) -> Self {
-        let counters = Self::default();
-        metrics.register(|registry| {
-            let registry = registry.sub_registry_with_prefix("clusterway_registration");
-            registry.register(
+        let add = |name: &str, help| {
+            metrics.add(&format!("clusterway_registration_{name}"), help, Counter::default())
+        };
+        let add_family = |name: &str, help| {
+            metrics.add(&format!("clusterway_registration_{name}"), help, Family::default())
+        };
+        Self {
+            answers: add_family(
                 "answers",
                 "Answers to registration requests that changed something, by reason",
-                counters.answers.clone(),
-            );
-            registry.register("tokens", "Tokens sealed for children", counters.tokens.clone());
-            registry.register("clusters_lost", "Clusters that stopped reporting", counters.lost.clone());
-            registry.register("clusters_left", "Clusters deregistered", counters.deregistered.clone());
-            registry.register(
-                "failures",
-                "Rounds that failed and were tried again",
-                counters.failures.clone(),
-            );
-        });
-        counters
+            ),
+            tokens: add("tokens", "Tokens sealed for children"),
+            lost: add("clusters_lost", "Clusters that stopped reporting"),
+            deregistered: add("clusters_left", "Clusters deregistered"),
+            failures: add_family("failures", "Rounds that failed and were tried again"),
+        }
     }
 
     pub(crate) fn answered(&self, reason: &'static str) {

@@ -110,14 +110,14 @@ impl Store for ExampleStore {
 
     fn remove_resource(&self, cluster: &ClusterName, resource: &Resource) -> Answer<'_, ()> {
         self.write(|state| {
-            state.scopes.retain(|scope| (&scope.cluster, &scope.resource) != (cluster, resource));
+            state.remove(|scope| (&scope.cluster, &scope.resource) == (cluster, resource));
             Ok(())
         })
     }
 
     fn remove_cluster(&self, cluster: &ClusterName) -> Answer<'_, ()> {
         self.write(|state| {
-            state.scopes.retain(|scope| scope.cluster != *cluster);
+            state.remove(|scope| scope.cluster == *cluster);
             Ok(())
         })
     }
@@ -180,6 +180,33 @@ impl Store for ExampleStore {
             let mut objects = state.find(cluster, resource).into_iter().flat_map(|scope| &scope.objects);
             let found = objects.find(|object| object.is_named(name));
             Ok(found.map(|object| select::row(object, store::Content::Whole)))
+        })
+    }
+
+    fn head(&self) -> Answer<'_, u64> {
+        self.read(|state| Ok(state.sequence))
+    }
+
+    fn describe(&self, cluster: &ClusterName, resource: &Resource, text: String) -> Answer<'_, ()> {
+        self.write(|state| {
+            state.scope(cluster, resource).description = Some(text);
+            Ok(())
+        })
+    }
+
+    fn description(
+        &self,
+        clusters: Option<&[ClusterName]>,
+        resource: &Resource,
+    ) -> Answer<'_, Option<String>> {
+        self.read(|state| {
+            let wanted = |scope: &&state::Scope| {
+                scope.resource == *resource
+                    && scope.description.is_some()
+                    && clusters.is_none_or(|clusters| clusters.contains(&scope.cluster))
+            };
+            let first = state.scopes.iter().filter(wanted).min_by_key(|scope| &scope.cluster);
+            Ok(first.and_then(|scope| scope.description.clone()))
         })
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct Scope {
     pub(crate) resource: Resource,
     pub(crate) checkpoint: Option<String>,
     pub(crate) generation: u64,
+    pub(crate) description: Option<String>,
     pub(crate) objects: Vec<Object>,
 }
 
@@ -70,11 +71,19 @@ impl State {
                 resource: resource.clone(),
                 checkpoint: None,
                 generation: 0,
+                description: None,
                 objects: Vec::new(),
             });
             self.scopes.len() - 1
         });
         &mut self.scopes[at]
+    }
+
+    /// Forgets scopes; each is one change.
+    pub(crate) fn remove(&mut self, doomed: impl Fn(&Scope) -> bool) {
+        let before = self.scopes.len();
+        self.scopes.retain(|scope| !doomed(scope));
+        self.sequence += (before - self.scopes.len()) as u64;
     }
 
     pub(crate) fn upsert(

@@ -30,6 +30,8 @@ cases![
     what_is_not_there_can_be_removed,
     clusters_and_resources_are_listed_in_order,
     versions_come_in_pages,
+    the_head_is_the_number_of_the_last_change,
+    a_description_stays_until_its_resource_goes,
 ];
 
 fn name(name: &str) -> ObjectName {
@@ -314,4 +316,49 @@ async fn versions_come_in_pages(place: Arc<dyn Place>) {
     assert_eq!(found, ["/c=1", "a/a=1", "a/b=x", "b/a=1"]);
     let keys = Query { content: Content::Keys, ..Query::of(things()) };
     assert!(all(&store, &keys).await.0.iter().all(|row| row.json.is_empty()));
+}
+
+async fn the_head_is_the_number_of_the_last_change(place: Arc<dyn Place>) {
+    let store = open(&place).await;
+    assert_eq!(store.head().await.unwrap(), 0);
+    let two = vec![draft("default", "a").upsert(), draft("default", "b").upsert()];
+    let made = store.apply(batch("c", &things(), two)).await.unwrap().sequence;
+    assert_eq!(store.head().await.unwrap(), made);
+    put(&store, "c", &[draft("default", "a")]).await;
+    assert_eq!(store.head().await.unwrap(), made, "an upsert of what is stored is no change");
+    let deleted = batch("c", &things(), vec![Change::Delete(name("a"))]);
+    let deleted = store.apply(deleted).await.unwrap().sequence;
+    assert_eq!(store.head().await.unwrap(), deleted);
+    let generation = store.begin_generation(&cluster("c"), &things()).await.unwrap();
+    assert_eq!(store.sweep(generation, None).await.unwrap(), 1);
+    let swept = store.head().await.unwrap();
+    assert!(swept > deleted, "{swept} after {deleted}");
+    store.remove_cluster(&cluster("c")).await.unwrap();
+    let removed = store.head().await.unwrap();
+    assert!(removed > swept, "{removed} after {swept}");
+    drop(store);
+    assert_eq!(open(&place).await.head().await.unwrap(), removed);
+}
+
+async fn a_description_stays_until_its_resource_goes(place: Arc<dyn Place>) {
+    let store = open(&place).await;
+    let described = async |store: &Arc<dyn Store>, of: Option<&[&str]>| {
+        let clusters: Option<Vec<_>> = of.map(|of| of.iter().map(|name| cluster(name)).collect());
+        store.description(clusters.as_deref(), &things()).await.unwrap()
+    };
+    assert_eq!(described(&store, None).await, None);
+    for (of, text) in [("d", "of d"), ("c", "earlier"), ("c", "of c")] {
+        store.describe(&cluster(of), &things(), text.into()).await.unwrap();
+    }
+    put(&store, "b", &[draft("default", "a")]).await;
+    drop(store);
+    let store = open(&place).await;
+    assert_eq!(described(&store, None).await.as_deref(), Some("of c"));
+    assert_eq!(described(&store, Some(&["d", "b"])).await.as_deref(), Some("of d"));
+    assert_eq!(described(&store, Some(&["b"])).await, None);
+    assert_eq!(store.description(None, &gadgets()).await.unwrap(), None);
+    store.remove_resource(&cluster("c"), &things()).await.unwrap();
+    assert_eq!(described(&store, None).await.as_deref(), Some("of d"));
+    store.remove_cluster(&cluster("d")).await.unwrap();
+    assert_eq!(described(&store, None).await, None);
 }

@@ -6,7 +6,7 @@
 //!                                                                              └──► Lanes: merge scopes in order
 //! ```
 //!
-//! How the file is laid out stands in `schema_v1.sql`. The file belongs to one process, which holds a lock on
+//! How the file is laid out stands in `schema_v1.sql` and what follows it. The file belongs to one process, which holds a lock on
 //! `<path>.lock`.
 //!
 //! # How conditions become cheap
@@ -18,6 +18,7 @@
 //! * offsets: leaps in the index (`leap.rs`)
 //! * fuzzy names: a trigram index for texts of three characters and more; shorter ones look at every name
 
+#[path = "../relational/body.rs"]
 mod body;
 mod change;
 mod driver;
@@ -31,6 +32,7 @@ mod range;
 mod readers;
 mod schema;
 mod select;
+#[path = "../relational/terms.rs"]
 mod terms;
 mod values;
 mod writer;
@@ -246,15 +248,13 @@ impl Store for SqliteStore {
     }
 
     fn resources(&self, clusters: Option<&[ClusterName]>) -> Answer<'_, Vec<Resource>> {
-        let clusters: Option<Vec<String>> =
-            clusters.map(|clusters| clusters.iter().map(|cluster| cluster.as_str().to_owned()).collect());
+        let clusters = clusters.map(json_list);
         self.readers
             .run(move |connection, _| {
                 let sql = "SELECT r.api_group, r.version, r.resource FROM resource AS r WHERE EXISTS \
                            (SELECT 1 FROM scope AS s WHERE s.resource = r.id AND s.objects > 0 \
                             AND (?1 IS NULL OR s.cluster IN (SELECT value FROM json_each(?1)))) \
                            ORDER BY r.api_group, r.version, r.resource";
-                let clusters = clusters.map(|clusters| serde_json::Value::from(clusters).to_string());
                 collect(connection, sql, [clusters], resource)
             })
             .boxed()
@@ -319,6 +319,41 @@ impl Store for SqliteStore {
             .boxed()
     }
 
+    fn head(&self) -> Answer<'_, u64> {
+        self.readers
+            .run(|connection, _| {
+                let sql = "SELECT sequence FROM counter";
+                connection.prepare_cached(sql).sorted()?.query_row([], |row| row.get(0)).sorted()
+            })
+            .boxed()
+    }
+
+    fn describe(&self, cluster: &ClusterName, resource: &Resource, text: String) -> Answer<'_, ()> {
+        let (cluster, resource) = (cluster.clone(), resource.clone());
+        self.command(|reply| Command::Describe(cluster, resource, text, reply)).boxed()
+    }
+
+    fn description(
+        &self,
+        clusters: Option<&[ClusterName]>,
+        resource: &Resource,
+    ) -> Answer<'_, Option<String>> {
+        let (clusters, resource) = (clusters.map(json_list), resource.clone());
+        self.readers
+            .run(move |connection, _| {
+                let sql = "SELECT s.description FROM resource AS r JOIN scope AS s ON s.resource = r.id \
+                           WHERE r.api_group = ?1 AND r.version = ?2 AND r.resource = ?3 \
+                           AND s.description IS NOT NULL \
+                           AND (?4 IS NULL OR s.cluster IN (SELECT value FROM json_each(?4))) \
+                           ORDER BY s.cluster LIMIT 1";
+                let Resource { group, version, resource } = resource;
+                let texts =
+                    collect(connection, sql, params![group, version, resource, clusters], |row| row.get(0))?;
+                Ok(texts.into_iter().next())
+            })
+            .boxed()
+    }
+
     fn select(&self, query: Query) -> Answer<'_, Rows> {
         async move {
             query.validate()?;
@@ -379,6 +414,11 @@ impl Store for SqliteStore {
         }
         .boxed()
     }
+}
+
+/// Names of clusters as one parameter of a statement.
+fn json_list(clusters: &[ClusterName]) -> String {
+    clusters.iter().map(ClusterName::as_str).collect::<serde_json::Value>().to_string()
 }
 
 fn resource(row: &rusqlite::Row<'_>) -> rusqlite::Result<Resource> {

@@ -8,7 +8,7 @@ use super::{SqliteOptions, error::of_sqlite};
 use crate::Error;
 
 /// Every released version of the schema as the step from the one before. A released step never changes.
-pub(super) const STEPS: &[&str] = &[include_str!("schema_v1.sql")];
+pub(super) const STEPS: &[&str] = &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")];
 
 /// "CWst": what marks the file as ours.
 const APPLICATION_ID: i32 = 0x4357_7374;

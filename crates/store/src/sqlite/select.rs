@@ -19,9 +19,10 @@ use super::{
 };
 use crate::{Content, Error, OrderField, Position, Query, Row, Token};
 
-/// Rows and bytes of one piece.
+/// Rows and bytes of one piece. A page of 500 objects of 4 KB and more is one: every further piece has to find its place
+/// in all clusters again.
 pub(super) const PIECE_ROWS: u64 = 512;
-const PIECE_BYTES: usize = 2 << 20;
+const PIECE_BYTES: usize = 4 << 20;
 /// How long one piece may take to find: twice as long after each that found nothing, so that the way back to where it
 /// ended does not outweigh the way forward.
 const PIECE_TIME: Duration = Duration::from_millis(100);

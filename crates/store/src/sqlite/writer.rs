@@ -37,6 +37,7 @@ pub(super) enum Command {
     Begin(ClusterName, Resource, Reply<Generation>),
     Sweep(Sweep),
     Remove(ClusterName, Option<Resource>, Reply<()>),
+    Describe(ClusterName, Resource, String, Reply<()>),
     /// A query has used this field of this resource.
     Register(Resource, FieldPath),
 }
@@ -161,6 +162,14 @@ impl Writer {
                 });
                 self.work_left = true;
                 let _ = reply.send(removed);
+            }
+            Command::Describe(cluster, resource, text, reply) => {
+                let told = self.transaction(|connection, _| {
+                    let scope = change::ensure_scope(connection, &cluster, &resource)?;
+                    let sql = "UPDATE scope SET description = ? WHERE id = ?";
+                    connection.execute(sql, params![text, scope.id]).sorted().map(drop)
+                });
+                let _ = reply.send(told);
             }
             Command::Register(resource, path) => {
                 let registered = self.transaction(|connection, _| {

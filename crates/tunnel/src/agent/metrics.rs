@@ -17,35 +17,22 @@ pub struct Metrics {
 impl Metrics {
     /// Counters that are registered; those of `default()` are not.
     pub fn new(to: &runtime::metrics::Metrics) -> Self {
-        let metrics = Self::default();
-        to.register(|r| {
-            r.register(
-                "clusterway_agent_tunnels",
-                "Tunnels to the parent now open",
-                metrics.connected.clone(),
-            );
-            r.register(
-                "clusterway_agent_tunnels_opened",
-                "Tunnels opened, reconnects included",
-                metrics.opened.clone(),
-            );
-            r.register(
+        let counter = |name, help| to.add(name, help, Counter::default());
+        Self {
+            connected: to.add("clusterway_agent_tunnels", "Tunnels to the parent now open", Gauge::default()),
+            opened: counter("clusterway_agent_tunnels_opened", "Tunnels opened, reconnects included"),
+            failures: counter(
                 "clusterway_agent_tunnel_failures",
                 "Tries to open a tunnel that failed, and tunnels lost",
-                metrics.failures.clone(),
-            );
-            r.register(
+            ),
+            requests: counter(
                 "clusterway_agent_requests",
                 "Requests and upgrades that came through the tunnel",
-                metrics.requests.clone(),
-            );
-            r.register(
-                "clusterway_agent_received_bytes",
-                "Bytes from the hub",
-                metrics.bytes.received.clone(),
-            );
-            r.register("clusterway_agent_sent_bytes", "Bytes to the hub", metrics.bytes.sent.clone());
-        });
-        metrics
+            ),
+            bytes: Totals {
+                received: counter("clusterway_agent_received_bytes", "Bytes from the hub"),
+                sent: counter("clusterway_agent_sent_bytes", "Bytes to the hub"),
+            },
+        }
     }
 }

@@ -32,52 +32,29 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new(to: &runtime::metrics::Metrics) -> Self {
-        let metrics = Self {
-            connections: Gauge::default(),
-            lifetime: Histogram::new(exponential_buckets(60.0, 4.0, 8)),
-            opened: Counter::default(),
-            requests: Counter::default(),
-            streams: Gauge::default(),
-            bytes: Totals::default(),
-            refused: Family::default(),
-            ended: Family::default(),
-        };
-        to.register(|r| {
-            r.register(
+        let counter = |name, help| to.add(name, help, Counter::default());
+        let by_reason = |name, help| to.add(name, help, Family::default());
+        let gauge = |name, help| to.add(name, help, Gauge::default());
+        Self {
+            connections: gauge(
                 "clusternet_socket_connections_count",
                 "Open tunnel connections on this replica",
-                metrics.connections.clone(),
-            );
-            r.register(
+            ),
+            lifetime: to.add(
                 "clusternet_socket_connections_duration_seconds",
                 "Lifetime of tunnel connections",
-                metrics.lifetime.clone(),
-            );
-            r.register(
-                "clusterway_tunnel_opened",
-                "Tunnels opened, reconnects included",
-                metrics.opened.clone(),
-            );
-            r.register("clusterway_tunnel_refused", "Tunnels refused, by reason", metrics.refused.clone());
-            r.register("clusterway_tunnel_ended", "Tunnels ended, by reason", metrics.ended.clone());
-            r.register(
-                "clusterway_tunnel_requests",
-                "Requests sent through tunnels",
-                metrics.requests.clone(),
-            );
-            r.register(
-                "clusterway_tunnel_streams",
-                "Requests and upgrades under way",
-                metrics.streams.clone(),
-            );
-            r.register(
-                "clusterway_tunnel_received_bytes",
-                "Bytes from agents",
-                metrics.bytes.received.clone(),
-            );
-            r.register("clusterway_tunnel_sent_bytes", "Bytes to agents", metrics.bytes.sent.clone());
-        });
-        metrics
+                Histogram::new(exponential_buckets(60.0, 4.0, 8)),
+            ),
+            opened: counter("clusterway_tunnel_opened", "Tunnels opened, reconnects included"),
+            requests: counter("clusterway_tunnel_requests", "Requests sent through tunnels"),
+            streams: gauge("clusterway_tunnel_streams", "Requests and upgrades under way"),
+            bytes: Totals {
+                received: counter("clusterway_tunnel_received_bytes", "Bytes from agents"),
+                sent: counter("clusterway_tunnel_sent_bytes", "Bytes to agents"),
+            },
+            refused: by_reason("clusterway_tunnel_refused", "Tunnels refused, by reason"),
+            ended: by_reason("clusterway_tunnel_ended", "Tunnels ended, by reason"),
+        }
     }
 
     pub(super) fn refused(&self, why: &Refused) {

@@ -7,7 +7,9 @@ use futures_util::future::LocalBoxFuture;
 use crate::fleet::Fleet;
 
 mod audit;
+mod queries;
 mod registration;
+mod replicas;
 mod secrets;
 mod streams;
 mod tunnels;
@@ -40,12 +42,14 @@ pub fn all() -> Vec<Test> {
         upgrades::exec_attach_logs_cp_and_port_forward_work_with_both_protocols within 240,
         audit::every_visit_is_one_audit_line_with_the_parents_audit_id within 150,
         secrets::no_log_and_no_audit_record_holds_a_credential within 60,
+        queries::malformed_and_huge_queries_are_refused_and_the_hub_lives_on within 240,
         streams::a_watch_brings_events_while_it_is_open within 60,
         streams::fifty_unread_streams_block_nobody within 120,
         streams::a_big_body_leaves_small_requests_alone within 240,
         streams::a_slow_reader_of_a_file_gets_every_byte_and_slows_nobody within 240,
         streams::an_allowed_target_gets_path_and_query_as_they_were_sent within 120,
         streams::a_watch_stays_open_for_three_minutes within 240,
+        replicas::a_killed_hub_leaves_its_store_to_another_which_goes_on_where_it_ended within 400,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
         tunnels::a_thousand_tunnels_leave_an_ordinary_service_account_undisturbed within 900,
     ]

@@ -42,6 +42,21 @@ impl Visitor {
     }
 }
 
+/// How long small requests take, one after the other, until `reader` is done.
+async fn small_requests_beside(
+    visitor: &Visitor,
+    reader: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut reader = std::pin::pin!(reader);
+    let mut times = Vec::new();
+    loop {
+        tokio::select! {
+            done = &mut reader => return done.map(|()| times),
+            took = visitor.small() => times.push(took?),
+        }
+    }
+}
+
 /// Small requests are answered within 2 s. One in twenty may take longer on a busy machine; if something blocked them,
 /// all of them would.
 fn quick(mut times: Vec<Duration>) -> anyhow::Result<()> {
@@ -131,19 +146,7 @@ pub(super) async fn a_big_body_leaves_small_requests_alone(fleet: &Fleet) -> any
             ensure!(got == SIZE, "{got} bytes of {SIZE} came");
             Ok(())
         };
-        let mut reader = std::pin::pin!(reader);
-        let mut times = Vec::new();
-        loop {
-            tokio::select! {
-                done = &mut reader => {
-                    done?;
-                    break;
-                }
-                took = visitor.small() => times.push(took?),
-            }
-        }
-        quick(times).context("beside a big body")?;
-        Ok(())
+        quick(small_requests_beside(&visitor, reader).await?).context("beside a big body")
     })
     .await
 }
@@ -173,19 +176,7 @@ pub(super) async fn a_slow_reader_of_a_file_gets_every_byte_and_slows_nobody(
             ensure!(got == SIZE, "{got} bytes of {SIZE} came");
             Ok(())
         };
-        let mut reader = std::pin::pin!(reader);
-        let mut times = Vec::new();
-        loop {
-            tokio::select! {
-                done = &mut reader => {
-                    done?;
-                    break;
-                }
-                took = visitor.small() => times.push(took?),
-            }
-        }
-        quick(times).context("beside a slow reader")?;
-        Ok(())
+        quick(small_requests_beside(&visitor, reader).await?).context("beside a slow reader")
     })
     .await
 }

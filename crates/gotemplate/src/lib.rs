@@ -18,8 +18,8 @@
 //! ```
 //!
 //! * Data are JSON values, seen as Go sees unstructured objects: whole numbers are `int64`.
-//! * A key that a dictionary does not have prints as `<no value>`; fields of it are missing too. A field of a null is an
-//!   error. What a caller makes of `<no value>` is the caller's.
+//! * A key that a dictionary does not have prints as [`NO_VALUE`]; fields of it are missing too. A field of a null is an
+//!   error. What becomes of it is the caller's.
 //! * Nothing is escaped unasked: the engine is `text/template`, not `html/template`.
 //! * [`Limits`] bound size, steps, depth and memory, whatever the template does.
 //! * [`Environment`] brings the clock and the random bytes; without them such functions are errors.
@@ -46,4 +46,4 @@ mod value;
 pub use environment::Environment;
 pub use error::{Error, ErrorKind, Limit};
 pub use limits::Limits;
-pub use template::Template;
+pub use template::{NO_VALUE, Template};

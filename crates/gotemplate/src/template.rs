@@ -10,6 +10,18 @@ use crate::{
     syntax::{parse::parse, tree::Tree},
 };
 
+/// What a missing value and a null are printed as, as in Go. Import policies take it out of their results.
+///
+/// ```
+/// use gotemplate::{Environment, Limits, NO_VALUE, Template};
+///
+/// let template = Template::parse("t", "{{ .spec.region }}")?;
+/// let text = template.render(&serde_json::json!({}), &Limits::default(), &Environment::default())?;
+/// assert_eq!(text, NO_VALUE);
+/// # Ok::<(), gotemplate::Error>(())
+/// ```
+pub const NO_VALUE: &str = "<no value>";
+
 /// A parsed template and the templates it defines.
 #[derive(Debug, Clone)]
 pub struct Template {

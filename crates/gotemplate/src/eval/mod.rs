@@ -14,6 +14,7 @@ use crate::{
     functions::Context,
     limits::{Budget, Limits},
     syntax::tree::{Block, Branch, Node, Pipeline, Tree},
+    template::NO_VALUE,
     value::{Text, Value},
 };
 use scope::Scope;
@@ -214,7 +215,7 @@ impl Render<'_> {
 
     fn print(&mut self, value: &Value, position: Position) -> Evaluated<()> {
         match value {
-            Value::Missing | Value::Nil => self.write(b"<no value>", position),
+            Value::Missing | Value::Nil => self.write(NO_VALUE.as_bytes(), position),
             Value::Text(text) => {
                 let text: Text = text.clone();
                 self.write(&text, position)

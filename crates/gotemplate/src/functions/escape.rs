@@ -1,7 +1,7 @@
 //! `html`, `js` and `urlquery`: text made safe for a place. Nothing is escaped unasked.
 
 use super::{Context, Function, Type};
-use crate::{error::Fault, format, value::Value};
+use crate::{error::Fault, format, template::NO_VALUE, value::Value};
 
 pub(super) const TABLE: &[Function] = &[
     Function::variadic(&["html"], &[], Type::Any, |cx, args| escape(cx, args.from(0), html)),
@@ -12,7 +12,7 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 fn escape(cx: &mut Context<'_>, args: &[Value], escape: fn(&[u8]) -> Vec<u8>) -> Result<Value, Fault> {
-    let shown = |value: &Value| if value.is_nil() { Value::from("<no value>") } else { value.clone() };
+    let shown = |value: &Value| if value.is_nil() { Value::from(NO_VALUE) } else { value.clone() };
     let values: Vec<Value> = args.iter().map(shown).collect();
     let text = format::print(&values, &mut cx.budget)?;
     // Six times is the longest any of them makes a text.

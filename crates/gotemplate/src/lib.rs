@@ -19,7 +19,7 @@
 //!
 //! * Data are JSON values, seen as Go sees unstructured objects: whole numbers are `int64`.
 //! * A key that a dictionary does not have prints as [`NO_VALUE`]; fields of it are missing too. A field of a null is an
-//!   error. What becomes of it is the caller's.
+//!   error. What to make of the marker is left to the caller.
 //! * Nothing is escaped unasked: the engine is `text/template`, not `html/template`.
 //! * [`Limits`] bound size, steps, depth and memory, whatever the template does.
 //! * [`Environment`] brings the clock and the random bytes; without them such functions are errors.

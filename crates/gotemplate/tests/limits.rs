@@ -194,7 +194,8 @@ fn the_result_is_bounded() {
     let error = render_with("{{ .a }}\n{{ .a }}", &json!({ "a": "12345" }), &limits).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Limit(Limit::Output));
     assert_eq!((error.line, error.column), (2, 4));
-    assert!(render_with("a text without actions", &json!({}), &limits).is_err());
+    let error = render_with("{{ 1 }}\na text without actions", &json!({}), &limits).unwrap_err();
+    assert_eq!((error.line, error.column), (1, 8));
 }
 
 #[test]

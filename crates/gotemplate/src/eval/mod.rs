@@ -61,9 +61,6 @@ struct Render<'r> {
     room: usize,
 }
 
-/// Where an error in a text outside of actions would be: it can only be too long.
-const NOWHERE: Position = Position { line: 1, column: 1 };
-
 impl Render<'_> {
     fn block(&mut self, block: &Block, dot: &Value) -> Evaluated<Flow> {
         for node in block {
@@ -77,9 +74,9 @@ impl Render<'_> {
 
     fn node(&mut self, node: &Node, dot: &Value) -> Evaluated<Flow> {
         match node {
-            Node::Text(text) => {
-                self.step(NOWHERE)?;
-                self.write(text.as_bytes(), NOWHERE)?;
+            Node::Text(position, text) => {
+                self.step(*position)?;
+                self.write(text.as_bytes(), *position)?;
             }
             Node::Action(pipeline) => {
                 let value = self.pipeline(pipeline, dot)?;

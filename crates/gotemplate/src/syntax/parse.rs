@@ -134,7 +134,7 @@ impl<'t> Parser<'t> {
     fn item(&mut self) -> Parsed<Item> {
         let token = self.next_token();
         match token.kind {
-            Kind::Text(text) => Ok(Item::Node(Node::Text(text.to_owned()))),
+            Kind::Text(text) => Ok(Item::Node(Node::Text(token.position, text.to_owned()))),
             Kind::Open => self.action(),
             _ => self.unexpected(token, "input"),
         }
@@ -321,7 +321,7 @@ fn describe(kind: Kind<'_>) -> String {
 
 /// Nothing but white space: such a definition gives way to another of its name.
 fn is_empty(block: &[Node]) -> bool {
-    block.iter().all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
+    block.iter().all(|node| matches!(node, Node::Text(_, text) if text.trim().is_empty()))
 }
 
 #[cfg(test)]

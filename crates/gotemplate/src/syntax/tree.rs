@@ -17,7 +17,7 @@ pub(crate) type Block = Vec<Node>;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
-    Text(String),
+    Text(Position, String),
     /// `{{ pipeline }}`.
     Action(Pipeline),
     If(Branch),

@@ -65,7 +65,7 @@ impl Template {
     ///
     /// let limits = Limits::default();
     /// let nothing = Environment::default();
-    /// let template = Template::parse("t", r#"{{ .name | trunc 3 | quote }}"#)?;
+    /// let template = Template::parse("t", r"{{ .name | trunc 3 | quote }}")?;
     /// assert_eq!(template.render(&json!({ "name": "cluster" }), &limits, &nothing)?, r#""clu""#);
     ///
     /// let error = template.render(&json!({ "name": 3 }), &limits, &nothing).unwrap_err();

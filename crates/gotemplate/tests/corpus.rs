@@ -3,6 +3,8 @@
 //! `go-templates.json` was recorded first; `charts.json` is made by `tools/gotemplate`. An error in Go must be an error
 //! here; its text is not compared.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 
 use gotemplate::{Environment, Error, Limits, Template};

@@ -1,6 +1,8 @@
 //! A template may come from anybody: whatever it tries, it ends within its steps and its memory, with an error that names
 //! the limit and no value.
 
+#![cfg(test)]
+
 use gotemplate::{Environment, Error, ErrorKind, Limit, Limits, Template};
 use serde_json::{Value, json};
 
@@ -31,10 +33,10 @@ fn texts_cannot_be_made_arbitrarily_long() {
         r#"{{ .long | replace " " "\n" | nindent 2000 }}"#,
         r#"{{ .long | replace " " .long }}"#,
         r#"{{ .long | replace "" .long }}"#,
-        r#"{{ .list | join .long }}"#,
+        r"{{ .list | join .long }}",
         r#"{{ regexReplaceAll " " .long .long }}"#,
         r#"{{ regexReplaceAllLiteral "" .long .long }}"#,
-        r#"{{ wrapWith 1 .long .long }}"#,
+        r"{{ wrapWith 1 .long .long }}",
         r#"{{ printf "%1000000d%1000000d%1000000d%1000000d%1000000d%1000000d%1000000d%1000000d%1000000d" 1 1 1 1 1 1 1 1 1 | repeat 9 }}"#,
         r"{{ randBytes 2000000000 }}",
         r"{{ randAlpha 2000000000 }}",
@@ -74,7 +76,7 @@ fn lists_and_dictionaries_cannot_be_made_arbitrarily_large() {
         r"{{ $l := list 1 }}{{ range 100 }}{{ $l = concat $l $l }}{{ end }}",
         r"{{ $l := list 1 }}{{ range 1000000 }}{{ $l = append $l 1 }}{{ end }}",
         r"{{ $l := list 1 }}{{ range 100 }}{{ $l = list $l $l }}{{ end }}{{ deepCopy $l }}",
-        r#"{{ $d := dict }}{{ range $i := 10000000 }}{{ $_ := set $d (toString $i) $i }}{{ end }}"#,
+        r"{{ $d := dict }}{{ range $i := 10000000 }}{{ $_ := set $d (toString $i) $i }}{{ end }}",
         r#"{{ splitList "" .long | join " " | splitList "" | toStrings | join "," | repeat 1000 }}"#,
     ] {
         assert!(matches!(limit(template), Limit::Memory | Limit::Steps | Limit::Depth), "{template}");
@@ -87,7 +89,7 @@ fn loops_end() {
         r"{{ range 9223372036854775807 }}{{ end }}",
         r"{{ range 100000 }}{{ range 100000 }}{{ end }}{{ end }}",
         r"{{ range .list }}{{ range $.list }}{{ range $.list }}{{ end }}{{ end }}{{ end }}",
-        r#"{{ range .list }}{{ $_ := $.long | upper }}{{ end }}"#,
+        r"{{ range .list }}{{ $_ := $.long | upper }}{{ end }}",
         r#"{{ range .list }}{{ if contains "zzz" $.long }}{{ end }}{{ end }}"#,
         r"{{ range .list }}{{ $_ := uniq $.list }}{{ end }}",
         r"{{ range .list }}{{ $_ := sortAlpha $.list }}{{ end }}",

@@ -1,5 +1,7 @@
 //! Arbitrary texts and data: an answer or an error, never a panic, and never more than the limits.
 
+#![cfg(test)]
+
 use gotemplate::{Environment, Limits, Template};
 use proptest::prelude::*;
 use serde_json::{Value, json};

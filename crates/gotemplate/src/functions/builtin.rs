@@ -9,8 +9,12 @@ use crate::{
 
 pub(super) const TABLE: &[Function] = &[
     // These two end at the first argument that decides; the evaluator does them itself.
-    Function::variadic(&["and"], &[Type::Raw], Type::Raw, decided_before),
-    Function::variadic(&["or"], &[Type::Raw], Type::Raw, decided_before),
+    Function::variadic(&["and"], &[Type::Raw], Type::Raw, |_, args| {
+        Ok(args.0.last().cloned().unwrap_or(Value::Missing))
+    }),
+    Function::variadic(&["or"], &[Type::Raw], Type::Raw, |_, args| {
+        Ok(args.0.last().cloned().unwrap_or(Value::Missing))
+    }),
     Function::new(&["not"], &[Type::Raw], |_, args| Ok(Value::Bool(!args.value(0).truth()))),
     Function::variadic(&["eq"], &[Type::Raw], Type::Raw, |_, args| {
         if args.from(1).is_empty() {
@@ -49,10 +53,6 @@ pub(super) const TABLE: &[Function] = &[
         Err(Fault::wrong_type(format!("a value of type {} is not a function", args.value(0).type_name())))
     }),
 ];
-
-fn decided_before(_: &mut Context<'_>, args: Args<'_>) -> Result<Value, Fault> {
-    Ok(args.0.last().cloned().unwrap_or(Value::Missing))
-}
 
 fn less_or_equal(args: Args<'_>) -> Result<bool, Fault> {
     Ok(less(args.value(0), args.value(1))? || equal(args.value(0), args.value(1))?)

@@ -50,9 +50,7 @@ enum Part<'l> {
     Abbreviation,
     Offset {
         z_for_utc: bool,
-        colons: bool,
-        seconds: bool,
-        minutes: bool,
+        shape: Shape,
     },
     /// Digits with the separator before them; without `zeros`, trailing zeros are dropped.
     Fraction {
@@ -69,8 +67,32 @@ enum Fill {
     Space,
 }
 
-const fn offset(z_for_utc: bool, minutes: bool, colons: bool, seconds: bool) -> Part<'static> {
-    Part::Offset { z_for_utc, colons, seconds, minutes }
+/// How much of an offset from UTC is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Hours,
+    Minutes,
+    ColonMinutes,
+    Seconds,
+    ColonSeconds,
+}
+
+impl Shape {
+    fn colon(self) -> &'static str {
+        if matches!(self, Shape::ColonMinutes | Shape::ColonSeconds) { ":" } else { "" }
+    }
+
+    fn has_minutes(self) -> bool {
+        self != Shape::Hours
+    }
+
+    fn has_seconds(self) -> bool {
+        matches!(self, Shape::Seconds | Shape::ColonSeconds)
+    }
+}
+
+const fn offset(z_for_utc: bool, shape: Shape) -> Part<'static> {
+    Part::Offset { z_for_utc, shape }
 }
 
 /// Longer ones before their beginnings.
@@ -99,16 +121,16 @@ const PARTS: [(&str, Part<'static>); 34] = [
     ("5", Part::Second(false)),
     ("PM", Part::HalfDay(true)),
     ("pm", Part::HalfDay(false)),
-    ("-07:00:00", offset(false, true, true, true)),
-    ("-070000", offset(false, true, false, true)),
-    ("-07:00", offset(false, true, true, false)),
-    ("-0700", offset(false, true, false, false)),
-    ("-07", offset(false, false, false, false)),
-    ("Z07:00:00", offset(true, true, true, true)),
-    ("Z070000", offset(true, true, false, true)),
-    ("Z07:00", offset(true, true, true, false)),
-    ("Z0700", offset(true, true, false, false)),
-    ("Z07", offset(true, false, false, false)),
+    ("-07:00:00", offset(false, Shape::ColonSeconds)),
+    ("-070000", offset(false, Shape::Seconds)),
+    ("-07:00", offset(false, Shape::ColonMinutes)),
+    ("-0700", offset(false, Shape::Minutes)),
+    ("-07", offset(false, Shape::Hours)),
+    ("Z07:00:00", offset(true, Shape::ColonSeconds)),
+    ("Z070000", offset(true, Shape::Seconds)),
+    ("Z07:00", offset(true, Shape::ColonMinutes)),
+    ("Z0700", offset(true, Shape::Minutes)),
+    ("Z07", offset(true, Shape::Hours)),
 ];
 
 /// Cuts a layout into its parts.
@@ -200,16 +222,15 @@ fn write_part(text: &mut String, part: Part<'_>, moment: &Moment, civil: DateTim
         Part::HalfDay(false) => write!(text, "{}", if civil.hour() >= 12 { "pm" } else { "am" }),
         Part::Abbreviation => write!(text, "{}", moment.abbreviation),
         Part::Offset { z_for_utc: true, .. } if moment.offset.seconds() == 0 => write!(text, "Z"),
-        Part::Offset { colons, seconds, minutes, .. } => {
+        Part::Offset { shape, .. } => {
             let total = moment.offset.seconds();
-            let colon = if colons { ":" } else { "" };
             let magnitude = total.abs();
             let mut offset = format!("{}{:02}", if total < 0 { '-' } else { '+' }, magnitude / 3600);
-            if minutes {
-                let _ = write!(offset, "{colon}{:02}", magnitude / 60 % 60);
+            if shape.has_minutes() {
+                let _ = write!(offset, "{}{:02}", shape.colon(), magnitude / 60 % 60);
             }
-            if seconds {
-                let _ = write!(offset, "{colon}{:02}", magnitude % 60);
+            if shape.has_seconds() {
+                let _ = write!(offset, "{}{:02}", shape.colon(), magnitude % 60);
             }
             write!(text, "{offset}")
         }
@@ -323,7 +344,7 @@ fn read_part<'t>(
             fields.offset = Some(0);
             Some(&text[1..])
         }
-        Part::Offset { colons, seconds, minutes, .. } => {
+        Part::Offset { shape, .. } => {
             let sign = match text.chars().next()? {
                 '+' => 1,
                 '-' => -1,
@@ -331,9 +352,9 @@ fn read_part<'t>(
             };
             let (hours, mut rest) = number(&text[1..], true, 24)?;
             let mut total = hours * 3600;
-            for (unit, wanted) in [(60, minutes), (1, seconds)] {
+            for (unit, wanted) in [(60, shape.has_minutes()), (1, shape.has_seconds())] {
                 if wanted {
-                    let digits = if colons { rest.strip_prefix(':')? } else { rest };
+                    let digits = rest.strip_prefix(shape.colon())?;
                     let (value, behind) = number(digits, true, 59)?;
                     total += value * unit;
                     rest = behind;

@@ -136,7 +136,7 @@ impl<'t> Parser<'t> {
         match token.kind {
             Kind::Text(text) => Ok(Item::Node(Node::Text(token.position, text.to_owned()))),
             Kind::Open => self.action(),
-            _ => self.unexpected(token, "input"),
+            _ => unexpected(token, "input"),
         }
     }
 
@@ -181,7 +181,7 @@ impl<'t> Parser<'t> {
                 self.define(name.clone(), block)?;
                 Node::Template { position: token.position, name, argument }
             }
-            Keyword::Define => return self.unexpected(token, "command"),
+            Keyword::Define => return unexpected(token, "command"),
         }))
     }
 
@@ -218,7 +218,7 @@ impl<'t> Parser<'t> {
 
     fn template_name(&mut self, context: &str) -> Parsed<String> {
         let token = self.next_token();
-        let Kind::Quoted(quoted) = token.kind else { return self.unexpected(token, context) };
+        let Kind::Quoted(quoted) = token.kind else { return unexpected(token, context) };
         let bytes =
             unquote(quoted).map_err(|message| (Fault::new(ErrorKind::Syntax, message), token.position))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -226,7 +226,7 @@ impl<'t> Parser<'t> {
 
     fn expect_close(&mut self, context: &str) -> Parsed<()> {
         let token = self.next_token();
-        if token.kind == Kind::Close { Ok(()) } else { self.unexpected(token, context) }
+        if token.kind == Kind::Close { Ok(()) } else { unexpected(token, context) }
     }
 
     /// The next token, be it a space.
@@ -284,11 +284,11 @@ impl<'t> Parser<'t> {
         let position = self.tokens[self.at.saturating_sub(1)].position;
         Err((Fault::new(ErrorKind::Syntax, message), position))
     }
+}
 
-    pub(crate) fn unexpected<T>(&self, token: Token<'t>, context: &str) -> Parsed<T> {
-        let message = format!("unexpected {} in {context}", describe(token.kind));
-        Err((Fault::new(ErrorKind::Syntax, message), token.position))
-    }
+pub(crate) fn unexpected<T>(token: Token<'_>, context: &str) -> Parsed<T> {
+    let message = format!("unexpected {} in {context}", describe(token.kind));
+    Err((Fault::new(ErrorKind::Syntax, message), token.position))
 }
 
 fn describe(kind: Kind<'_>) -> String {

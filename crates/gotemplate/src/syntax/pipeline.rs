@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     lex::Kind,
     literal::{Number, unquote},
-    parse::{Parsed, Parser},
+    parse::{Parsed, Parser, unexpected},
     tree::{Command, Operand, Pipeline, Term},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     value::Text,
 };
 
-impl<'t> Parser<'t> {
+impl Parser<'_> {
     /// Up to and with `end`. `context` is for errors; "range" may declare two variables.
     pub(crate) fn pipeline(&mut self, context: &str, end: Kind<'static>) -> Parsed<Pipeline> {
         let position = self.peek_token().position;
@@ -39,7 +39,7 @@ impl<'t> Parser<'t> {
                 | Kind::LeftParen => commands.push(self.command()?),
                 _ => {
                     self.next_token();
-                    return self.unexpected(token, context);
+                    return unexpected(token, context);
                 }
             }
         }
@@ -113,7 +113,7 @@ impl<'t> Parser<'t> {
                 }
                 _ => {
                     let token = self.next();
-                    return self.unexpected(token, "operand");
+                    return unexpected(token, "operand");
                 }
             }
         }

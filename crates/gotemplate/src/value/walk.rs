@@ -1,6 +1,7 @@
 //! Whole trees of values: copied, compared, searched. Everything here is charged and limited in depth.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, HashSet},
     rc::Rc,
 };
@@ -54,7 +55,7 @@ fn same(a: &Value, b: &Value, depth: usize, budget: &mut Budget) -> Result<bool,
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Int(a, _), Value::Int(b, _)) => a == b,
         (Value::Uint(a, _), Value::Uint(b, _)) => a == b,
-        (Value::Float(a), Value::Float(b)) => a == b,
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b) == Some(Ordering::Equal),
         (Value::Text(a), Value::Text(b)) => {
             budget.read(a.len().min(b.len()))?;
             a == b

@@ -31,7 +31,7 @@
 //!
 //! Where it knowingly differs from Go: `keys` and `values` come in the order of the keys (Go's order is random); a
 //! dictionary cannot be put into itself (Go ends in a stack overflow); the local time zone is UTC; text, data and
-//! templates nest no deeper than 100 to 200 levels; templates that call each other are bounded by [`Limits::depth`].
+//! templates nest no deeper than 100 to 200 levels; a template has at most a thousand variables; templates that call each other are bounded by [`Limits::depth`].
 
 mod environment;
 mod error;

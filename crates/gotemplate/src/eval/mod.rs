@@ -123,6 +123,9 @@ impl Render<'_> {
                 self.turns(branch, items.map(|(at, item)| (Value::int(at as i64), item.clone())))?
             }
             Value::Map(map) => {
+                // A loop that ends early has taken all entries nevertheless.
+                let taken = self.context.budget.steps(map.len() as u64 / 8);
+                taken.map_err(|limit| (Fault::from(limit), position))?;
                 let entries = map.snapshot().into_iter();
                 self.turns(branch, entries.map(|(key, value)| (Value::Text(key), value)))?
             }

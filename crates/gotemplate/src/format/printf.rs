@@ -19,7 +19,7 @@ pub(crate) fn printf(format: &[u8], operands: &[Value], budget: &mut Budget) -> 
         behind_index: false,
         out: Out::new(budget),
     };
-    while printer.at < format.len() {
+    while printer.at < format.len() && !printer.out.is_stopped() {
         let text = format[printer.at..].iter().position(|b| *b == b'%').unwrap_or(format.len() - printer.at);
         printer.out.push(&format[printer.at..printer.at + text]);
         printer.at += text;

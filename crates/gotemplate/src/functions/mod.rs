@@ -144,8 +144,8 @@ impl Function {
     pub(crate) fn call(&self, context: &mut Context<'_>, args: &[Value]) -> Result<Value, Fault> {
         let size = |value: &Value| match value {
             Value::Text(text) => text.len(),
-            Value::List(list) => list.items().len() * 8,
-            Value::Map(map) => map.len() * 8,
+            Value::List(list) => list.items().len(),
+            Value::Map(map) => map.len(),
             _ => 0,
         };
         context.budget.read(args.iter().map(size).sum())?;

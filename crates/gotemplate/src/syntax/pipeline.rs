@@ -14,6 +14,9 @@ use crate::{
     value::Text,
 };
 
+/// Declared in one template. They are looked up by their names, one by one.
+const VARIABLES: usize = 1_000;
+
 impl Parser<'_> {
     /// Up to and with `end`. `context` is for errors; "range" may declare two variables.
     pub(crate) fn pipeline(&mut self, context: &str, end: Kind<'static>) -> Parsed<Pipeline> {
@@ -72,13 +75,13 @@ impl Parser<'_> {
             match self.peek_token().kind {
                 kind @ (Kind::Assign | Kind::Declare) => {
                     self.next_token();
-                    self.variables.push(name.clone());
+                    self.declare(name.clone())?;
                     variables.push(name);
                     return Ok((variables, kind == Kind::Assign));
                 }
                 Kind::Sign(',') => {
                     self.next_token();
-                    self.variables.push(name.clone());
+                    self.declare(name.clone())?;
                     variables.push(name);
                     if context != "range" || variables.len() > 1 {
                         return self.fail(format!("too many declarations in {context}"));
@@ -93,6 +96,14 @@ impl Parser<'_> {
                 }
             }
         }
+    }
+
+    fn declare(&mut self, name: Arc<str>) -> Parsed<()> {
+        if self.variables.len() == VARIABLES {
+            return self.fail("too many variables");
+        }
+        self.variables.push(name);
+        Ok(())
     }
 
     /// Operands with spaces between them, up to and with a `|`, or up to the pipeline's end.

@@ -169,10 +169,12 @@ fn stat(pid: i32) -> Option<Vec<String>> {
     Some(rest.split_whitespace().map(str::to_owned).collect())
 }
 
-/// The start time of a running process; a zombie does not run.
+/// The start time of a running process; a zombie does not run. One with threads that have yet to end still holds its
+/// files and ports.
 fn running_since(pid: i32) -> Option<u64> {
     let fields = stat(pid)?;
-    if matches!(fields.first()?.as_str(), "Z" | "X") {
+    let threads: u32 = fields.get(17)?.parse().ok()?;
+    if matches!((fields.first()?.as_str(), threads), ("X", _) | ("Z", 0 | 1)) {
         return None;
     }
     fields.get(19)?.parse().ok()

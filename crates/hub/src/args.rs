@@ -93,6 +93,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) storage_config: Option<PathBuf>,
 
+    /// Mebibytes of objects, of all clusters, that may wait for the store; beyond that, clusters are read more slowly.
+    #[arg(long, default_value_t = 256, value_name = "MIB")]
+    pub(crate) sync_buffer_mib: u16,
+
     /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName, each once the hub of the
     /// shard before has let it go. Lower-case letters, digits and hyphens.
     #[arg(long, default_value = "", value_parser = sharding_name, value_name = "NAME")]

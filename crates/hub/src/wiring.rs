@@ -82,6 +82,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             },
             credentials_from_secrets: gate("ClusterAuthenticationFromSecret", true),
             insecure_without_ca: args.insecure_pediaclusters,
+            buffer_bytes: usize::from(args.sync_buffer_mib) << 20,
             sharding_name: args.sharding_name.clone(),
             ..sync::Options::default()
         };

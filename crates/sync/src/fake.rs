@@ -1,7 +1,7 @@
-//! A parent and a cluster for tests.
+//! A parent, a way to a cluster and a store for tests.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,18 +10,15 @@ use std::{
 
 use api::pedia::{CaKind, PediaClusterStatus};
 use bytes::Bytes;
-use futures_util::{future::BoxFuture, stream};
-use http::{Request, Response, header};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use kubeio::{Body, BoxError, Error, Lane, Transport};
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use kubeio::{Body, Error, Lane, Transport};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
 use store::{
     Answer, Applied, Batch, Checkpoint, ClusterName, Generation, ObjectName, Query, Resource, Row, Rows,
     SqliteStore, Store, StoredVersion,
 };
-use tokio::sync::watch;
+use testkit::apiserver::ApiServer;
 
 use crate::parent::{Parent, ParentError};
 
@@ -73,312 +70,13 @@ impl Parent for FakeParent {
     }
 }
 
-/// A cluster that keeps its objects and their history in memory, and serves discovery, lists and watches.
-pub(crate) struct FakeCluster {
-    state: Mutex<State>,
-    /// Wakes the watches.
-    changed: watch::Sender<()>,
-}
-
-#[derive(Default)]
-struct State {
-    version: u64,
-    /// What happened before is forgotten.
-    oldest: u64,
-    /// By path of the resource, namespace and name.
-    objects: BTreeMap<(String, String, String), (u64, Value)>,
-    history: Vec<(u64, &'static str, String, Value)>,
-    /// Paths of resources, with kind and whether there are namespaces.
-    apis: BTreeMap<String, (&'static str, bool)>,
-    forbidden: BTreeSet<String>,
-    /// Lists of these never end.
-    stalls: BTreeSet<String>,
-    down: bool,
-    asked: Vec<String>,
-}
-
-impl FakeCluster {
-    pub(crate) fn new() -> Arc<Self> {
-        let cluster = Self { state: Mutex::default(), changed: watch::Sender::new(()) };
-        cluster.state.lock().version = 10;
-        for (path, kind, namespaced) in [
-            ("/api/v1/pods", "Pod", true),
-            ("/api/v1/secrets", "Secret", true),
-            ("/api/v1/nodes", "Node", false),
-        ] {
-            cluster.serve(path, kind, namespaced);
-        }
-        Arc::new(cluster)
-    }
-
-    /// Has a resource from now on.
-    pub(crate) fn serve(&self, path: &str, kind: &'static str, namespaced: bool) {
-        self.change(|state| {
-            state.apis.insert(path.to_owned(), (kind, namespaced));
-        });
-    }
-
-    /// Has a resource no longer, nor its objects.
-    pub(crate) fn unserve(&self, path: &str) {
-        self.change(|state| {
-            state.apis.remove(path);
-            state.objects.retain(|(of, _, _), _| of != path);
-        });
-    }
-
-    /// Makes or changes an object; `rest` is what it has beside its metadata.
-    pub(crate) fn put(&self, path: &str, namespace: &str, name: &str, labels: &Value, rest: &Value) {
-        self.change(|state| {
-            state.version += 1;
-            let key = (path.to_owned(), namespace.to_owned(), name.to_owned());
-            let mut object = json!({ "metadata": {
-                "name": name, "uid": name, "labels": labels, "resourceVersion": state.version.to_string(),
-            }});
-            if !namespace.is_empty() {
-                object["metadata"]["namespace"] = namespace.into();
-            }
-            for (member, value) in rest.as_object().into_iter().flatten() {
-                object[member] = value.clone();
-            }
-            let version = state.version;
-            let kind = if state.objects.contains_key(&key) { "MODIFIED" } else { "ADDED" };
-            state.history.push((version, kind, path.to_owned(), object.clone()));
-            state.objects.insert(key, (version, object));
-        });
-    }
-
-    pub(crate) fn pod(&self, namespace: &str, name: &str) {
-        self.put("/api/v1/pods", namespace, name, &json!({}), &json!({}));
-    }
-
-    pub(crate) fn delete(&self, path: &str, namespace: &str, name: &str) {
-        self.change(|state| {
-            let key = (path.to_owned(), namespace.to_owned(), name.to_owned());
-            if let Some((_, mut object)) = state.objects.remove(&key) {
-                state.version += 1;
-                object["metadata"]["resourceVersion"] = state.version.to_string().into();
-                state.history.push((state.version, "DELETED", path.to_owned(), object));
-            }
-        });
-    }
-
-    /// Forgets the history, as a cluster does after some minutes.
-    pub(crate) fn forget(&self) {
-        self.change(|state| {
-            state.version += 1;
-            state.oldest = state.version;
-            state.history.clear();
-        });
-    }
-
-    pub(crate) fn set_down(&self, down: bool) {
-        self.change(|state| state.down = down);
-    }
-
-    pub(crate) fn forbid(&self, path: &str) {
-        self.change(|state| {
-            state.forbidden.insert(path.to_owned());
-        });
-    }
-
-    pub(crate) fn stall(&self, path: &str) {
-        self.change(|state| {
-            state.stalls.insert(path.to_owned());
-        });
-    }
-
-    /// How many lists of whole objects of a resource were asked for.
-    pub(crate) fn lists(&self, path: &str) -> usize {
-        let of = |asked: &&String| asked.starts_with(path) && asked.contains("limit=500");
-        self.state.lock().asked.iter().filter(of).count()
-    }
-
-    /// Namespaces and names of the objects it has.
-    pub(crate) fn names(&self, path: &str) -> BTreeSet<String> {
-        let state = self.state.lock();
-        let of = state.objects.keys().filter(|(of, _, _)| of == path);
-        of.map(|(_, namespace, name)| format!("{namespace}/{name}")).collect()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock());
-        self.changed.send_replace(());
-    }
-
-    fn answer(self: &Arc<Self>, uri: &str) -> Result<Response<Body>, Error> {
-        let mut state = self.state.lock();
-        state.asked.push(uri.to_owned());
-        if state.down {
-            return Err(Error::Unreachable("connection refused".into()));
-        }
-        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-        let query: HashMap<String, String> = query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.replace("%3D", "=")))
-            .collect();
-        match path {
-            "/readyz" => return Ok(whole(200, &json!("ok"), "text/plain")),
-            "/version" => return Ok(whole(200, &json!({ "gitVersion": "v1.33.1" }), "application/json")),
-            "/api" | "/apis" => return Ok(whole(200, &state.discovery(path), DISCOVERY)),
-            _ => {}
-        }
-        let (of, namespace) = resource(path);
-        if state.forbidden.contains(&of) {
-            return Ok(refused(403, r#"pods is forbidden: User "bob" cannot list resource "pods""#));
-        }
-        let built_in = of.contains("customresourcedefinitions") || of.contains("apiservices");
-        if !state.apis.contains_key(&of) && !built_in {
-            return Ok(refused(404, "the server could not find the requested resource"));
-        }
-        let wanted = Wanted { of, namespace, labels: query.get("labelSelector").cloned() };
-        if query.contains_key("watch") {
-            let since = query["resourceVersion"].parse().unwrap();
-            if since < state.oldest {
-                return Ok(refused(410, "too old resource version"));
-            }
-            drop(state);
-            return Ok(self.watch(wanted, since));
-        }
-        if state.stalls.contains(&wanted.of) {
-            let nothing = stream::pending::<Result<Frame<Bytes>, BoxError>>();
-            return Ok(json_response(200, StreamBody::new(nothing).boxed_unsync(), "application/json"));
-        }
-        let items: Vec<&Value> = state
-            .objects
-            .iter()
-            .filter(|((of, _, _), (_, object))| *of == wanted.of && wanted.has(object))
-            .map(|(_, (_, object))| object)
-            .collect();
-        let list = json!({ "metadata": { "resourceVersion": state.version.to_string() }, "items": items });
-        Ok(whole(200, &list, "application/json"))
-    }
-
-    fn watch(self: &Arc<Self>, wanted: Wanted, since: u64) -> Response<Body> {
-        let state = (Arc::clone(self), self.changed.subscribe(), wanted, since);
-        let frames = stream::unfold(state, |(cluster, mut changed, wanted, mut since)| async move {
-            loop {
-                changed.borrow_and_update();
-                let (text, down) = {
-                    let state = cluster.state.lock();
-                    let new = state
-                        .history
-                        .iter()
-                        .filter(|(version, _, of, _)| *version > since && *of == wanted.of);
-                    let mut text = String::new();
-                    for (_, kind, _, object) in new {
-                        text += &wanted.event(kind, object, &state);
-                    }
-                    since = since.max(state.version);
-                    (text, state.down)
-                };
-                if down {
-                    return Some((Err("connection reset".into()), (cluster, changed, wanted, since)));
-                }
-                if !text.is_empty() {
-                    return Some((Ok(Frame::data(Bytes::from(text))), (cluster, changed, wanted, since)));
-                }
-                changed.changed().await.ok()?;
-            }
-        });
-        json_response(200, StreamBody::new(frames).boxed_unsync(), "application/json")
-    }
-}
-
-/// What a list or a watch asks for.
-struct Wanted {
-    of: String,
-    namespace: Option<String>,
-    /// One requirement, `key=value`.
-    labels: Option<String>,
-}
-
-impl Wanted {
-    fn has(&self, object: &Value) -> bool {
-        let metadata = &object["metadata"];
-        let here = self.namespace.as_deref().is_none_or(|namespace| metadata["namespace"] == namespace);
-        here && self.labels.as_deref().is_none_or(|selector| {
-            let (key, value) = selector.split_once('=').unwrap();
-            metadata["labels"][key] == value
-        })
-    }
-
-    /// As a server tells it: what no longer fits the selector is deleted for the watcher.
-    fn event(&self, kind: &str, object: &Value, _: &State) -> String {
-        let whole = Self { labels: None, of: String::new(), namespace: self.namespace.clone() };
-        let kind = match (whole.has(object), self.has(object)) {
-            (false, _) => return String::new(),
-            (true, false) => "DELETED",
-            (true, true) => kind,
-        };
-        format!("{}\n", json!({ "type": kind, "object": object }))
-    }
-}
-
-impl State {
-    fn discovery(&self, root: &str) -> Value {
-        let mut groups: BTreeMap<String, BTreeMap<String, Vec<Value>>> = BTreeMap::new();
-        for (path, (kind, namespaced)) in &self.apis {
-            let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-            let (group, version, plural) = match (root, &parts[..]) {
-                ("/api", ["api", version, plural]) => ("", *version, *plural),
-                ("/apis", ["apis", group, version, plural]) => (*group, *version, *plural),
-                _ => continue,
-            };
-            let entry = json!({
-                "resource": plural,
-                "responseKind": { "group": group, "version": version, "kind": kind },
-                "scope": if *namespaced { "Namespaced" } else { "Cluster" },
-                "singularResource": kind.to_lowercase(),
-                "verbs": ["get", "list", "watch"],
-            });
-            groups.entry(group.to_owned()).or_default().entry(version.to_owned()).or_default().push(entry);
-        }
-        let items: Vec<Value> = groups
-            .into_iter()
-            .map(|(group, versions)| {
-                let versions: Vec<Value> = versions
-                    .into_iter()
-                    .map(|(version, resources)| json!({ "version": version, "resources": resources }))
-                    .collect();
-                json!({ "metadata": { "name": group }, "versions": versions })
-            })
-            .collect();
-        json!({ "kind": "APIGroupDiscoveryList", "items": items })
-    }
-}
-
-const DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-
-/// The path of a resource and the namespace, from a path of either form.
-fn resource(path: &str) -> (String, Option<String>) {
-    match path.split_once("/namespaces/").and_then(|(base, rest)| Some((base, rest.split_once('/')?))) {
-        Some((base, (namespace, plural))) => (format!("{base}/{plural}"), Some(namespace.to_owned())),
-        None => (path.to_owned(), None),
-    }
-}
-
-fn refused(code: u16, message: &str) -> Response<Body> {
-    let status = json!({ "kind": "Status", "code": code, "message": message, "status": "Failure" });
-    whole(code, &status, "application/json")
-}
-
-fn whole(code: u16, body: &Value, media: &str) -> Response<Body> {
-    let body = Full::new(Bytes::from(body.to_string())).map_err(|never| match never {}).boxed_unsync();
-    json_response(code, body, media)
-}
-
-fn json_response(code: u16, body: Body, media: &str) -> Response<Body> {
-    Response::builder().status(code).header(header::CONTENT_TYPE, media).body(body).unwrap()
-}
-
-/// A transport to a fake cluster.
-pub(crate) struct To(pub(crate) Arc<FakeCluster>);
+/// A transport to an API server in the same process, where the clock of a test may stand still.
+pub(crate) struct To(pub(crate) Arc<ApiServer>);
 
 impl Transport for To {
     fn send(&self, request: Request<Bytes>, _: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>> {
         let answer = self.0.answer(&request.uri().to_string());
-        Box::pin(async { answer })
+        Box::pin(async { answer.ok_or_else(|| Error::Unreachable("connection refused".into())) })
     }
 }
 

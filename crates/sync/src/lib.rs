@@ -11,8 +11,8 @@
 //!
 //! * Nothing is listed again that did not change: a checkpoint is stored in the transaction of the rows that lead to it,
 //!   and says what it was made from.
-//! * Memory does not depend on what clusters send: for each resource there are two batches, and of each object that
-//!   changes its last state only.
+//! * Memory does not depend on what clusters send: for each resource there are two batches, of each object that
+//!   changes its last state only, and the batches of all clusters share a [budget](Options::buffer_bytes).
 //! * Rows go when an object, a rule or a PediaCluster goes; never because a cluster could not be reached or asked.
 //! * The values in Secrets are dropped before anything is stored, unless every rule that selects them says otherwise.
 //!
@@ -52,7 +52,9 @@ use runtime::{Tasks, metrics::Metrics};
 use store::Store;
 use tokio::sync::{Semaphore, watch};
 
-use crate::{access::Policy, cluster::Shared, counters::Counters, parent::KubeParent, tunnel::Tunnel};
+use crate::{
+    access::Policy, cluster::Shared, counters::Counters, limits::Budget, parent::KubeParent, tunnel::Tunnel,
+};
 
 pub use rules::Gates;
 
@@ -74,6 +76,8 @@ pub struct Options {
     pub lists: usize,
     /// Lists that run at the same time, of one cluster.
     pub lists_per_cluster: usize,
+    /// Bytes of all clusters that may wait for the store, beside one object for each resource that is being read.
+    pub buffer_bytes: usize,
     /// Which PediaClusters are ours: those with this `spec.shardingName`; empty is the default shard.
     pub sharding_name: String,
 }
@@ -88,6 +92,7 @@ impl Default for Options {
             insecure_without_ca: false,
             lists: 8,
             lists_per_cluster: 2,
+            buffer_bytes: 256 << 20,
             sharding_name: String::new(),
         }
     }
@@ -120,6 +125,7 @@ pub fn start(
             }),
             lists: Arc::new(Semaphore::new(options.lists.max(1))),
             lists_per_cluster: options.lists_per_cluster,
+            budget: Budget::new(options.buffer_bytes),
             policy: Policy {
                 secrets: options.credentials_from_secrets,
                 insecure_without_ca: options.insecure_without_ca,

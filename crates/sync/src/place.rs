@@ -44,7 +44,17 @@ impl Basis {
         format!("{version}@{}.{}", self.form, self.selection)
     }
 
-    /// What `checkpoint` is good for. Objects without one are left from a first list that did not come to its end.
+    /// The checkpoint while there is no version to go on from: in which form the objects are that a list brings.
+    pub(crate) fn begin(&self) -> String {
+        self.write("")
+    }
+
+    /// Whether there was ever a version in `checkpoint`, or only a list that did not come to its end.
+    pub(crate) fn is_initial(checkpoint: Option<&str>) -> bool {
+        checkpoint.is_none_or(|checkpoint| checkpoint.starts_with('@'))
+    }
+
+    /// What `checkpoint` is good for.
     pub(crate) fn read(&self, checkpoint: Option<&str>, target: &Target) -> Resume {
         let Some(checkpoint) = checkpoint else {
             return if target.is_secrets() { Resume::Discard } else { Resume::Compare };
@@ -53,7 +63,7 @@ impl Basis {
             checkpoint.split_once('@').and_then(|(version, rest)| Some((version, rest.split_once('.')?)));
         match parts {
             Some((version, (form, selection))) if form == self.form => {
-                let same = selection == self.selection && !target.overlaps();
+                let same = selection == self.selection && !target.overlaps() && !version.is_empty();
                 if same { Resume::From(version.to_owned()) } else { Resume::Compare }
             }
             _ => Resume::Discard,
@@ -115,6 +125,17 @@ mod tests {
         assert_eq!(Basis::new("one", &drop).read(Some(&stored), &drop), Resume::Discard);
         assert_eq!(Basis::new("one", &drop).read(None, &drop), Resume::Discard);
         assert_eq!(Basis::new("one", &drop).read(Some("42"), &drop), Resume::Discard);
+    }
+
+    #[test]
+    fn what_a_list_without_an_end_has_brought_is_compared_if_its_form_is_known() {
+        let (keep, drop) = (target("secrets", &[], true), target("secrets", &[], false));
+        let begun = Basis::new("one", &drop).begin();
+        assert!(
+            Basis::is_initial(Some(&begun)) && Basis::is_initial(None) && !Basis::is_initial(Some("4@1.x"))
+        );
+        assert_eq!(Basis::new("one", &drop).read(Some(&begun), &drop), Resume::Compare);
+        assert_eq!(Basis::new("one", &keep).read(Some(&begun), &keep), Resume::Discard);
     }
 
     #[test]

@@ -67,13 +67,16 @@ async fn probe(transport: &dyn Transport) -> Health {
     match answer {
         // Whoever refuses has understood who is asking.
         Ok(()) | Err(Error::Forbidden(_)) => Health::Healthy,
-        Err(error @ (Error::Unreachable(_) | Error::Broken(_))) => Health::NotReachable(error.to_string()),
+        Err(error @ Error::Unreachable(_)) => Health::NotReachable(error.to_string()),
         Err(error) => Health::Unhealthy(error.to_string()),
     }
 }
 
 async fn ask(transport: &dyn Transport, path: &str) -> Result<(), Error> {
     match timeout(PATIENCE, kubeio::get(transport, path, LIMIT)).await {
+        Ok(Ok(answer)) if answer.trim_ascii() != b"ok" => {
+            Err(Error::Broken(format!("{path} does not say ok: another server may stand in between")))
+        }
         Ok(answer) => answer.map(drop),
         Err(_) => Err(Error::Unreachable(format!("no answer for {} s", PATIENCE.as_secs()))),
     }

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) running: Running,
+    /// Why it is not known what the cluster has now, if it was known before.
+    pub(crate) outdated: Option<String>,
     pub(crate) health: Health,
     /// The cluster's Kubernetes version, once it has told it.
     pub(crate) version: Option<String>,

@@ -43,14 +43,20 @@ pub(crate) async fn keep_looking(
         let next = match kubeio::discover(&**transport).await {
             Ok(discovered) => {
                 backoff.reset();
+                board.tell(|report| report.outdated = None);
                 found.send_replace(Some(Found { discovered: Arc::new(discovered), at: asked }));
                 asked + ANYWAY
             }
             Err(error) => {
                 // What is known stays known. Who has never answered has not begun.
-                if found.borrow().is_none() {
-                    board.tell(|report| report.running = Running::Failed(error.to_string()));
-                }
+                let begun = found.borrow().is_some();
+                board.tell(|report| {
+                    if begun {
+                        report.outdated = Some(error.to_string());
+                    } else {
+                        report.running = Running::Failed(error.to_string());
+                    }
+                });
                 Instant::now() + backoff.next()
             }
         };

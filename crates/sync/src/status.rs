@@ -52,7 +52,13 @@ pub(crate) fn next(before: &PediaClusterStatus, facts: &Facts<'_>, now: Timestam
         }
         (None | Some(Running::Waiting), _) => conditions.add(SYNCHRO_RUNNING, "False", WAIT_INIT, ""),
         (Some(Running::Failed(why)), _) => conditions.add(SYNCHRO_RUNNING, "False", INITIAL_FAILED, why),
-        (Some(Running::Yes), _) => conditions.add(SYNCHRO_RUNNING, "True", RUNNING, ""),
+        (Some(Running::Yes), _) => {
+            let outdated = facts.report.and_then(|report| report.outdated.as_ref());
+            let note = outdated.map(|why| {
+                format!("what the cluster has now could not be found out, what is known is followed: {why}")
+            });
+            conditions.add(SYNCHRO_RUNNING, "True", RUNNING, &note.unwrap_or_default());
+        }
         (Some(Running::Stopped), _) => conditions.add(SYNCHRO_RUNNING, "False", SHUTDOWN, ""),
     }
     match facts.report.map(|report| &report.health) {
@@ -192,6 +198,7 @@ mod tests {
             ResourceReport { kind: "Pod".into(), namespaced: true, state: State::syncing(), initial: false };
         Report {
             running: Running::Yes,
+            outdated: None,
             health: Health::Healthy,
             version: Some("v1.33.1".into()),
             resources: [(Resource::new("", "v1", "pods"), pods)].into(),

@@ -1,5 +1,8 @@
 //! Clusters and a store, whole: from a PediaCluster to rows and conditions.
 
+mod faults;
+mod load;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -11,6 +14,7 @@ use kubeio::Transport;
 use runtime::Tasks;
 use serde_json::json;
 use store::{ClusterName, ObjectName, Query, Resource, SqliteOptions, SqliteStore, Store};
+use testkit::apiserver::{ApiServer, Ask, Fault, NODES, PODS, SECRETS, Trouble};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
@@ -21,18 +25,20 @@ use crate::{
     access::Policy,
     cluster::{self, Cluster, Shared, Wanted},
     counters::Counters,
-    fake::{FakeCluster, FakeParent, FlakyStore, To},
+    fake::{FakeParent, FlakyStore, To},
+    limits::Budget,
     rules::{Gates, Rules},
 };
 
-const PODS: &str = "/api/v1/pods";
 const WIDGETS: &str = "/apis/demo.io/v1/widgets";
 
 /// A hub with a store, and clusters by their ids.
 struct Hub {
     store: Arc<SqliteStore>,
-    clusters: HashMap<String, Arc<FakeCluster>>,
+    clusters: HashMap<String, Arc<dyn Transport>>,
     lists: usize,
+    /// Bytes that may wait for the store.
+    budget: usize,
     _directory: tempfile::TempDir,
 }
 
@@ -45,11 +51,18 @@ struct Synced {
 }
 
 impl Hub {
-    async fn new(clusters: &[(&str, &Arc<FakeCluster>)]) -> Self {
+    async fn new(clusters: &[(&str, &Arc<ApiServer>)]) -> Self {
+        let to = |(id, cluster): &(&str, &Arc<ApiServer>)| {
+            ((*id).to_owned(), Arc::new(To(Arc::clone(cluster))) as Arc<dyn Transport>)
+        };
+        Self::over(clusters.iter().map(to).collect()).await
+    }
+
+    /// With ways to clusters of one's own.
+    async fn over(clusters: HashMap<String, Arc<dyn Transport>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(SqliteOptions::new(directory.path().join("s.db"))).await.unwrap();
-        let clusters = clusters.iter().map(|(id, cluster)| ((*id).to_owned(), Arc::clone(cluster))).collect();
-        Self { store: Arc::new(store), clusters, lists: 8, _directory: directory }
+        Self { store: Arc::new(store), clusters, lists: 8, budget: 64 << 20, _directory: directory }
     }
 
     /// Synchronises the cluster `id` under the same name.
@@ -63,9 +76,10 @@ impl Hub {
         let shared = Arc::new(Shared {
             parent: parent.clone(),
             store,
-            tunnel: Box::new(move |id: &str| Arc::new(To(clusters[id].clone())) as Arc<dyn Transport>),
+            tunnel: Box::new(move |id: &str| clusters[id].clone()),
             lists: Arc::new(Semaphore::new(self.lists)),
             lists_per_cluster: 2,
+            budget: Budget::new(self.budget),
             policy: Policy { secrets: true, insecure_without_ca: false },
             gates: Gates::default(),
             sharding_name: String::new(),
@@ -94,6 +108,16 @@ impl Hub {
             moment().await;
         }
         panic!("stored {:?}, expected {expected:?}", self.names(cluster, resource).await);
+    }
+
+    /// The number of the last change of each object.
+    async fn changes(&self, resource: &Resource) -> BTreeMap<String, u64> {
+        let mut rows = self.store.select(Query::of(resource.clone())).await.unwrap();
+        let mut changes = BTreeMap::new();
+        while let Some(row) = rows.next().await.unwrap() {
+            changes.insert(row.position.name, row.position.sequence);
+        }
+        changes
     }
 
     async fn json(&self, cluster: &str, resource: &Resource, namespace: &str, name: &str) -> String {
@@ -192,7 +216,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_becomes_ready_and_its_objects_are_stored_and_followed() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     (0..1_000).for_each(|number| cluster.pod("a", &format!("p{number}")));
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["pods"])]);
@@ -209,25 +233,25 @@ async fn a_cluster_becomes_ready_and_its_objects_are_stored_and_followed() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_restart_nothing_is_listed_again_and_nothing_is_missed() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.pod("a", "old");
     cluster.pod("a", "gone");
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["pods"])]);
     synced.until_resource("pods", SyncState::Syncing).await;
     synced.stop().await;
-    assert_eq!(cluster.lists(PODS), 1);
+    assert_eq!(cluster.asked(Ask::List, PODS), 1);
     cluster.pod("a", "new");
     cluster.delete(PODS, "a", "gone");
     let synced = hub.sync("one", vec![rule("", &["pods"])]);
     hub.until_names("one", &pods(), &set(&["a/new", "a/old"])).await;
     synced.until("Ready Ready").await;
-    assert_eq!(cluster.lists(PODS), 1);
+    assert_eq!(cluster.asked(Ask::List, PODS), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_deleted_while_the_history_was_lost_is_swept() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     for name in ["a", "b", "c"] {
         cluster.pod("x", name);
     }
@@ -240,12 +264,12 @@ async fn what_was_deleted_while_the_history_was_lost_is_swept() {
     cluster.forget();
     let _synced = hub.sync("one", vec![rule("", &["pods"])]);
     hub.until_names("one", &pods(), &set(&["x/a", "x/c"])).await;
-    assert_eq!(cluster.lists(PODS), 2);
+    assert_eq!(cluster.asked(Ask::List, PODS), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_is_killed_at_any_moment_loses_and_doubles_nothing() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     let hub = Hub::new(&[("one", &cluster)]).await;
     for round in 0..20_u64 {
         for number in 0..50 {
@@ -265,9 +289,9 @@ async fn a_process_that_is_killed_at_any_moment_loses_and_doubles_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_goes_takes_its_rows_along_and_leaves_the_others_undisturbed() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.pod("a", "p");
-    cluster.put("/api/v1/nodes", "", "n", &json!({}), &json!({}));
+    cluster.put(NODES, "", "n", &json!({}), &json!({}));
     let nodes = Resource::new("", "v1", "nodes");
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["pods"]), rule("", &["nodes"])]);
@@ -280,7 +304,7 @@ async fn a_rule_that_goes_takes_its_rows_along_and_leaves_the_others_undisturbed
     );
     cluster.pod("a", "q");
     hub.until_names("one", &pods(), &cluster.names(PODS)).await;
-    assert_eq!(cluster.lists(PODS), 1);
+    assert_eq!(cluster.asked(Ask::List, PODS), 1);
     synced.change("one", vec![rule("", &["*"])]);
     hub.until_names("one", &nodes, &set(&["/n"])).await;
     for _ in 0..100 {
@@ -291,10 +315,10 @@ async fn a_rule_that_goes_takes_its_rows_along_and_leaves_the_others_undisturbed
 
 #[tokio::test(start_paused = true)]
 async fn values_of_secrets_are_never_stored_unless_the_rule_says_so() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     let secrets = Resource::new("", "v1", "secrets");
     let value = json!({ "data": { "key": "hunter2" } });
-    cluster.put("/api/v1/secrets", "a", "s", &json!({}), &value);
+    cluster.put(SECRETS, "a", "s", &json!({}), &value);
     let hub = Hub::new(&[("one", &cluster)]).await;
     let keep = SyncRule { secret_data: Some(SecretData::Keep), ..rule("", &["secrets"]) };
     let synced = hub.sync("one", vec![rule("", &["secrets"])]);
@@ -317,8 +341,34 @@ async fn values_of_secrets_are_never_stored_unless_the_rule_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_first_list_that_a_kill_has_cut_off_is_gone_on_with_and_writes_nothing_twice() {
+    for (path, plural) in [(PODS, "pods"), (SECRETS, "secrets")] {
+        let cluster = ApiServer::new();
+        (0..1_000).for_each(|n| cluster.put(path, "a", &format!("o{n:04}"), &json!({}), &json!({})));
+        let resource = Resource::new("", "v1", plural);
+        let hub = Hub::new(&[("one", &cluster)]).await;
+        // The second page does not come.
+        cluster.plant(Trouble::new(&[Ask::Page], path, Fault::Stalls(0)));
+        let synced = hub.sync("one", vec![rule("", &[plural])]);
+        while hub.names("one", &resource).await.len() < 500 {
+            moment().await;
+        }
+        synced.stop().await;
+        cluster.heal();
+        let before = hub.changes(&resource).await;
+        let _synced = hub.sync("one", vec![rule("", &[plural])]);
+        hub.until_names("one", &resource, &cluster.names(path)).await;
+        let after = hub.changes(&resource).await;
+        assert!(
+            before.iter().all(|(name, change)| after.get(name) == Some(change)),
+            "{plural} were written again"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cluster_that_does_not_answer_keeps_its_rows_and_comes_back_by_itself() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.pod("a", "p");
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["pods"])]);
@@ -333,12 +383,12 @@ async fn a_cluster_that_does_not_answer_keeps_its_rows_and_comes_back_by_itself(
     cluster.set_down(false);
     hub.until_names("one", &pods(), &set(&["a/p", "a/q"])).await;
     synced.until("Ready Ready").await;
-    assert_eq!(cluster.lists(PODS), 1);
+    assert_eq!(cluster.asked(Ask::List, PODS), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn number_25_a_cluster_that_goes_to_another_shard_is_let_go_and_keeps_its_rows() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.pod("a", "p");
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["pods"])]);
@@ -357,7 +407,7 @@ async fn number_25_a_cluster_that_goes_to_another_shard_is_let_go_and_keeps_its_
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_is_down_at_first_begins_when_it_is_there() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.pod("a", "p");
     cluster.set_down(true);
     let hub = Hub::new(&[("one", &cluster)]).await;
@@ -370,7 +420,7 @@ async fn a_cluster_that_is_down_at_first_begins_when_it_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_custom_resource_is_followed_without_anybody_touching_the_rules() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("demo.io", &["*"])]);
     synced.until("Ready Ready").await;
@@ -385,7 +435,7 @@ async fn a_new_custom_resource_is_followed_without_anybody_touching_the_rules() 
 
 #[tokio::test(start_paused = true)]
 async fn a_custom_resource_that_goes_takes_its_rows_along_after_a_while() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.serve(WIDGETS, "Widget", true);
     cluster.put(WIDGETS, "a", "w", &json!({}), &json!({}));
     let hub = Hub::new(&[("one", &cluster)]).await;
@@ -401,7 +451,7 @@ async fn a_custom_resource_that_goes_takes_its_rows_along_after_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_cluster_leaves_no_rows_and_loses_its_finalizer() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.pod("a", "p");
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["pods"])]);
@@ -414,9 +464,9 @@ async fn a_deleted_cluster_leaves_no_rows_and_loses_its_finalizer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_right_is_a_condition_with_the_command_that_grants_it() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.forbid(PODS);
-    cluster.put("/api/v1/nodes", "", "n", &json!({}), &json!({}));
+    cluster.put(NODES, "", "n", &json!({}), &json!({}));
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["*"])]);
     let (reason, message) = synced.until_resource("pods", SyncState::Error).await;
@@ -427,7 +477,7 @@ async fn a_missing_right_is_a_condition_with_the_command_that_grants_it() {
 
 #[tokio::test(start_paused = true)]
 async fn namespaces_are_followed_each_for_itself_and_resumed_together() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     for namespace in ["a", "b", "c"] {
         cluster.pod(namespace, "p");
     }
@@ -451,7 +501,7 @@ async fn namespaces_are_followed_each_for_itself_and_resumed_together() {
 
 #[tokio::test(start_paused = true)]
 async fn an_object_that_two_rules_select_stays_while_one_of_them_does() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     cluster.put(PODS, "a", "both", &json!({ "app": "web" }), &json!({}));
     cluster.put(PODS, "b", "labelled", &json!({ "app": "web" }), &json!({}));
     let hub = Hub::new(&[("one", &cluster)]).await;
@@ -470,8 +520,8 @@ async fn an_object_that_two_rules_select_stays_while_one_of_them_does() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sick_cluster_does_not_hold_up_a_healthy_one() {
-    let (sick, healthy) = (FakeCluster::new(), FakeCluster::new());
-    sick.stall(PODS);
+    let (sick, healthy) = (ApiServer::new(), ApiServer::new());
+    sick.plant(Trouble::new(&[Ask::List], PODS, Fault::Stalls(0)));
     healthy.pod("a", "p");
     let mut hub = Hub::new(&[("sick", &sick), ("healthy", &healthy)]).await;
     hub.lists = 1;
@@ -485,7 +535,7 @@ async fn a_sick_cluster_does_not_hold_up_a_healthy_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_is_written_on_a_difference_only() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     let hub = Hub::new(&[("one", &cluster)]).await;
     let synced = hub.sync("one", vec![rule("", &["*"])]);
     synced.until("Ready Ready").await;
@@ -504,7 +554,7 @@ async fn a_status_is_written_on_a_difference_only() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_for_a_while_is_told_and_loses_nothing() {
-    let cluster = FakeCluster::new();
+    let cluster = ApiServer::new();
     let hub = Hub::new(&[("one", &cluster)]).await;
     let store = FlakyStore::new(hub.store.clone());
     let synced = hub.sync_into(store.clone(), "one", vec![rule("", &["pods"])]);
@@ -518,5 +568,5 @@ async fn a_store_that_fails_for_a_while_is_told_and_loses_nothing() {
     store.fail(false);
     hub.until_names("one", &pods(), &cluster.names(PODS)).await;
     synced.until_resource("pods", SyncState::Syncing).await;
-    assert_eq!(cluster.lists(PODS), 1);
+    assert_eq!(cluster.asked(Ask::List, PODS), 1);
 }

@@ -268,8 +268,8 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
     anyhow::ensure!(
         output.status.success(),
-        "{:?} failed: {}",
-        command.get_program(),
+        "{} failed: {}",
+        command.get_program().display(),
         String::from_utf8_lossy(&output.stderr).trim()
     );
     Ok(())

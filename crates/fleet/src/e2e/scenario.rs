@@ -286,7 +286,10 @@ impl Expect {
         if let Some(expected) = &self.items {
             let actual = objects(&json()?);
             let mut left = actual.clone();
-            for name in expected {
+            // Patterns take what the names leave.
+            let mut names: Vec<&String> = expected.iter().collect();
+            names.sort_by_key(|name| name.starts_with('~'));
+            for name in names {
                 let found = left.iter().position(|object| is_text(name, object).unwrap_or(false));
                 let found = found.with_context(|| format!("expected the object {name}, got {actual:?}"))?;
                 left.swap_remove(found);

@@ -67,7 +67,8 @@ pub struct Unavailable {
 /// Asks a cluster what it has: in two requests if its server can (Kubernetes 1.27 and newer), else in one for each
 /// group version. A request that fails in passing is repeated a few times.
 ///
-/// A group version that does not answer is reported beside the others. An error means that nothing was found out.
+/// A group version that does not answer is reported beside the others. An error means that nothing was found out; a
+/// server that shows nothing at all is no cluster.
 pub async fn discover(transport: &dyn Transport) -> Result<Discovered, Error> {
     let mut discovered = Discovered::default();
     for root in ["/api", "/apis"] {
@@ -77,6 +78,9 @@ pub async fn discover(transport: &dyn Transport) -> Result<Discovered, Error> {
         } else {
             classic::read(transport, root, &document.body, &mut discovered).await?;
         }
+    }
+    if discovered.resources.is_empty() {
+        return Err(Error::Broken(String::from("it shows no resource at all")));
     }
     discovered.resources.sort_by(|a, b| {
         let key = |api: &ApiResource| (api.resource.group.clone(), api.resource.plural.clone(), api.priority);

@@ -105,8 +105,9 @@ async fn nothing_found_out_is_an_error_and_not_an_empty_cluster() {
         (refused(403), "Forbidden"),
         (ok("[]"), "BrokenAnswer"),
         (ok("{}"), "BrokenAnswer"),
+        (aggregated_answer(r#"{"items":[]}"#), "BrokenAnswer"),
     ] {
-        let fake = Fake::script([answer]);
+        let fake = Fake::script([answer, aggregated_answer(r#"{"items":[]}"#)]);
         assert_eq!(discover(&*fake).await.unwrap_err().reason(), reason);
     }
 }

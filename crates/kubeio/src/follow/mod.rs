@@ -18,6 +18,8 @@ use crate::{Error, List, ListRequest, Selection, Transport, Watch, WatchRequest,
 const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 /// A watch that lived so long had begun well: the next failure is a first one.
 const WELL: Duration = Duration::from_secs(30);
+/// The longest rest that a server is granted, whatever it asks for.
+const REST: Duration = Duration::from_secs(300);
 /// A watch that ends by itself before this time is not one.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -80,7 +82,7 @@ pub enum Step {
         /// Why.
         error: Error,
         /// How long the next step is going to wait. Failures in a row wait longer, from 1 s up to 60 s, spread at
-        /// random; a server may ask for more.
+        /// random; a server may ask for more, up to five minutes.
         retry_in: Duration,
     },
 }
@@ -115,6 +117,8 @@ pub struct Follower {
     state: State,
     /// Where to go on from; nothing if it has to be listed.
     place: Option<String>,
+    /// The newest place there was in this history: what a watch tells beyond it is progress.
+    furthest: Option<String>,
     /// Whether the cluster's history may be another than before.
     doubt: bool,
     /// The next list is not paged: the pages of the one before took so long that their state was gone.
@@ -142,6 +146,7 @@ impl Follower {
             page_size,
             state: State::Pausing(Instant::now()),
             doubt: resume.is_some(),
+            furthest: None,
             place: resume.filter(|version| !version.is_empty()),
             whole: false,
             backoff: Backoff::new(first, longest),
@@ -175,10 +180,7 @@ impl Follower {
                 None => self.listed().map(Some),
             },
             State::Watching(watch) => match watch.next().await? {
-                Some(event) => {
-                    self.backoff.reset();
-                    Ok(self.told(event))
-                }
+                Some(event) => Ok(self.told(event)),
                 None if watch.age() < AT_ONCE => {
                     Err(Error::Unreachable(String::from("the watch ended as soon as it began")))
                 }
@@ -224,6 +226,7 @@ impl Follower {
             return Err(Error::Broken(String::from("the list has no resource version to watch from")));
         }
         self.place = Some(resource_version.clone());
+        self.furthest = Some(resource_version.clone());
         self.doubt = false;
         self.state = State::Pausing(Instant::now());
         Ok(Step::ListDone { resource_version })
@@ -251,8 +254,14 @@ impl Follower {
     }
 
     fn move_to(&mut self, place: &str) {
-        if !place.is_empty() {
-            self.place = Some(place.to_owned());
+        if place.is_empty() {
+            return;
+        }
+        self.place = Some(place.to_owned());
+        // Who tells the same again and again, and breaks off, is not to be asked as often as he breaks off.
+        if self.furthest.as_deref().is_none_or(|before| before != place && !is_before(place, before)) {
+            self.furthest = Some(place.to_owned());
+            self.backoff.reset();
         }
     }
 
@@ -285,7 +294,7 @@ impl Follower {
             _ => {}
         }
         self.doubt = self.place.is_some();
-        let retry_in = error.retry_after().map_or(wait, |asked| wait.max(asked));
+        let retry_in = error.retry_after().map_or(wait, |asked| wait.max(asked.min(REST)));
         self.state = State::Pausing(Instant::now() + retry_in);
         Some(Step::Failed { error, retry_in })
     }

@@ -18,8 +18,9 @@ mod watch;
 pub use list::{ListMeta, ListScanner};
 pub use watch::{Bookmark, WatchEvent, WatchScanner};
 
-/// Bytes that one object may have if nobody says otherwise: twice what a Kubernetes store takes by default.
-pub const DEFAULT_OBJECT_LIMIT: usize = 3 << 20;
+/// Bytes that one object may have if nobody says otherwise. A Kubernetes store takes 1.5 MB by default, and JSON may
+/// write one byte of a text as six: this is more than a real server can show.
+pub const DEFAULT_OBJECT_LIMIT: usize = 16 << 20;
 
 /// Why a list or a watch cannot be read on. A scanner that has failed gives the same error for ever.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

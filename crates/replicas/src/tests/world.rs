@@ -159,11 +159,11 @@ impl World {
 struct Echo(&'static str);
 
 impl Api for Echo {
-    fn group(&self) -> &str {
+    fn group(&self) -> &'static str {
         "example.io"
     }
 
-    fn version(&self) -> &str {
+    fn version(&self) -> &'static str {
         "v1"
     }
 

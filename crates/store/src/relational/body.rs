@@ -1,4 +1,4 @@
-//! Bodies: JSON compressed by zstd at its fastest level.
+//! Bodies: JSON compressed by zstd at its fastest level, with a checksum: what the disk has changed is noticed.
 
 use bytes::Bytes;
 use rusqlite::Row;
@@ -9,7 +9,10 @@ use crate::{Content, Error, field};
 
 /// Compresses many bodies with one context.
 pub(super) fn compressor() -> Result<Compressor<'static>, Error> {
-    Compressor::new(1).map_err(|error| Error::Failed(format!("zstd: {error}")))
+    let failed = |error: std::io::Error| Error::Failed(format!("zstd: {error}"));
+    let mut compressor = Compressor::new(1).map_err(failed)?;
+    compressor.include_checksum(true).map_err(failed)?;
+    Ok(compressor)
 }
 
 /// Reads bodies with one context.

@@ -37,7 +37,12 @@ mod terms;
 mod values;
 mod writer;
 
-use std::{fs::File, path::PathBuf, sync::Arc, thread::JoinHandle};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use parking_lot::Mutex;
@@ -133,10 +138,21 @@ impl SqliteStore {
             .map_err(|_| Error::Failed("opening has panicked".into()))?
     }
 
+    /// What cannot be read, with what to do about it.
+    fn damaged(path: &Path, error: Error) -> Error {
+        let Error::Corrupt(why) = error else { return error };
+        let path = path.display();
+        Error::Corrupt(format!(
+            "{path}: {why}. If no other program needs it, delete {path}, {path}-wal and {path}-shm: everything is \
+             collected from the clusters again"
+        ))
+    }
+
     fn open_blocking(options: SqliteOptions) -> Result<Self, Error> {
         let options = Arc::new(options);
         let lock = lock(&options)?;
-        let connection = schema::open_writer(&options)?;
+        let connection =
+            schema::open_writer(&options).map_err(|error| Self::damaged(&options.path, error))?;
         let (commands, queue) = mpsc::channel(COMMANDS);
         let paths = Arc::default();
         let writer = Writer::new(connection, queue, Arc::clone(&paths), lock)?;

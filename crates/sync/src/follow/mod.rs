@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The reader goes on collecting while the writer works, until its batch is full; then nothing more is read from the
-//! cluster. So memory is two batches and what the followers hold, whatever happens in the cluster.
+//! cluster. So memory is two batches and what the followers hold, whatever happens in the cluster; and the batches of
+//! all clusters share a budget.
 //!
 //! A round begins with a list or from a stored place. It ends when one of several parts has lost its place: a list
 //! marks what it has seen in all of the resource, so the parts begin together.
@@ -18,8 +19,11 @@ use std::{sync::Arc, time::Duration};
 use api::{names::search::sync_reasons, pedia::SyncState};
 use kubeio::{FollowRequest, Follower, Selection, Step, Transport};
 use runtime::Backoff;
-use store::{ClusterName, Store};
-use tokio::{sync::mpsc, time::sleep};
+use store::{Batch, ClusterName, Store};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 use self::{
     reader::Reader,
@@ -27,11 +31,14 @@ use self::{
 };
 use crate::{
     counters::Counters,
-    limits::{Limits, Turn},
+    limits::{Budget, Limits, Turn},
     place::{Basis, Resume},
     report::{Board, State},
     rules::Target,
 };
+
+/// A list that shows nothing for so long costs nobody anything, and holds up no list of another cluster.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// What every follower of a cluster has.
 #[derive(Clone)]
@@ -42,6 +49,7 @@ pub(crate) struct Context {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) limits: Limits,
+    pub(crate) budget: Budget,
     pub(crate) board: Board,
     pub(crate) counters: Counters,
     /// Who is asked to grant a missing right.
@@ -73,18 +81,29 @@ pub(crate) async fn follow(context: Context, target: Target) {
 /// Where to go on from, if it is known. What is stored in a wrong form is gone afterwards.
 async fn begin(context: &Context, target: &Target, basis: &Basis) -> Option<String> {
     let stored = retried(context, target, || context.store.checkpoints(&context.cluster)).await;
-    let stored = stored.into_iter().find(|stored| stored.resource == target.resource)?;
-    context.board.tell_of(&target.resource, |report| report.initial = stored.resource_version.is_none());
-    match basis.read(stored.resource_version.as_deref(), target) {
-        Resume::From(version) => Some(version),
-        Resume::Compare => None,
-        Resume::Discard => {
-            retried(context, target, || context.store.remove_resource(&context.cluster, &target.resource))
-                .await;
-            context.board.tell_of(&target.resource, |report| report.initial = true);
-            None
+    if let Some(stored) = stored.into_iter().find(|stored| stored.resource == target.resource) {
+        let checkpoint = stored.resource_version.as_deref();
+        context.board.tell_of(&target.resource, |report| report.initial = Basis::is_initial(checkpoint));
+        match basis.read(checkpoint, target) {
+            Resume::From(version) => return Some(version),
+            Resume::Compare if checkpoint.is_some() => return None,
+            Resume::Compare => {}
+            Resume::Discard => {
+                let (store, resource) = (&context.store, &target.resource);
+                retried(context, target, || store.remove_resource(&context.cluster, resource)).await;
+                context.board.tell_of(resource, |report| report.initial = true);
+            }
         }
     }
+    // Who comes after a kill has to know in which form the objects are that the list will have brought by then.
+    let begin = Batch {
+        cluster: context.cluster.clone(),
+        resource: target.resource.clone(),
+        changes: Vec::new(),
+        checkpoint: Some(basis.begin()),
+    };
+    retried(context, target, || context.store.apply(begin.clone())).await;
+    None
 }
 
 async fn round(context: &Context, target: &Target, basis: &Basis, resume: Option<String>) -> Ended {
@@ -137,9 +156,11 @@ fn steps(
     futures_util::stream::select_all(streams)
 }
 
-/// The next step; a list that turns out to be slow no longer counts for all clusters.
+/// The next step; a list that turns out to be slow, or waits, no longer counts for all clusters.
 async fn next(follower: &mut Follower, turn: &mut Option<Turn>) -> Step {
+    let silent = Instant::now() + SILENCE;
     while let Some(at) = turn.as_ref().and_then(Turn::slow_at) {
+        let at = at.min(silent);
         tokio::select! {
             biased;
             step = follower.next() => return step,

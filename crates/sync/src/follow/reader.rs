@@ -30,6 +30,9 @@ const COLLECTS: Duration = Duration::from_millis(100);
 /// A place without a change is worth storing after this time: a cluster forgets its history after some minutes.
 const PLACES: Duration = Duration::from_secs(120);
 
+/// A failure that keeps the watch away for longer than this is worth a word, even the first.
+const NOTABLE: Duration = Duration::from_secs(10);
+
 /// Collects what happens in a cluster.
 pub(super) struct Reader<'a> {
     context: &'a Context,
@@ -77,7 +80,7 @@ impl<'a> Reader<'a> {
             work,
             resume,
             listing: false,
-            pending: Pending::default(),
+            pending: Pending::new(context.budget.clone()),
             due: None,
             failures: 0,
             overlaps: target.overlaps(),
@@ -125,8 +128,8 @@ impl<'a> Reader<'a> {
         self.due = None;
         let place = if self.listing { None } else { self.place() };
         let place = place.map(|place| self.basis.write(&place));
-        let changes = self.pending.take();
-        (place.is_some() || !changes.is_empty()).then_some(Work::Apply { changes, place })
+        let (changes, share) = self.pending.take();
+        (place.is_some() || !changes.is_empty()).then_some(Work::Apply { changes, place, share })
     }
 
     /// The place up to which every part is told.
@@ -161,7 +164,7 @@ impl<'a> Reader<'a> {
                 self.due.get_or_insert(due);
             }
             Step::Unreadable(error) => self.unreadable(error),
-            Step::Failed { error, .. } => self.failed(&error),
+            Step::Failed { error, retry_in } => self.failed(&error, retry_in),
         }
         Ok(())
     }
@@ -249,11 +252,11 @@ impl<'a> Reader<'a> {
         tracing::warn!(cluster = %self.context.cluster, resource = %self.target.resource, %error, "an object was left out");
     }
 
-    fn failed(&mut self, error: &kubeio::Error) {
+    fn failed(&mut self, error: &kubeio::Error, retry_in: Duration) {
         self.context.counters.follow_failed(error.reason());
         self.failures = self.failures.saturating_add(1);
-        // A watch that breaks once is nothing to report.
-        if self.failures == 1 && error.is_passing() {
+        // A watch that breaks once is nothing to report. A list was tried several times before it counts as failed.
+        if self.failures == 1 && error.is_passing() && !self.listing && retry_in < NOTABLE {
             return;
         }
         let mut message = error.to_string();

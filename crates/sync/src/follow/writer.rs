@@ -7,12 +7,12 @@ use store::{Batch, Change, Generation};
 use tokio::sync::mpsc;
 
 use super::{Context, Ended, retried, store_failed};
-use crate::{report::State, rules::Target};
+use crate::{limits::Share, report::State, rules::Target};
 
 /// One step of the store.
 pub(super) enum Work {
-    /// Changes, and the checkpoint they lead to.
-    Apply { changes: Vec<Change>, place: Option<String> },
+    /// Changes, the checkpoint they lead to, and the share of the budget that they take.
+    Apply { changes: Vec<Change>, place: Option<String>, share: Share },
     /// A list begins.
     BeginList,
     /// A list has shown everything.
@@ -35,7 +35,10 @@ impl<'a> Writer<'a> {
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Work>) -> Ended {
         while let Some(work) = queue.recv().await {
             match work {
-                Work::Apply { changes, place } => self.apply(changes, place).await,
+                Work::Apply { changes, place, share } => {
+                    self.apply(changes, place).await;
+                    drop(share);
+                }
                 Work::BeginList => {
                     let Context { cluster, store, .. } = self.context;
                     let begin = || store.begin_generation(cluster, &self.target.resource);

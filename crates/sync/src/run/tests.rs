@@ -3,17 +3,19 @@ use std::time::Duration;
 use api::pedia::{ClusterSyncResourcesSpec, PediaClusterSpec};
 use kubeio::Transport;
 use store::{ClusterName, SqliteOptions, SqliteStore};
+use testkit::apiserver::ApiServer;
 use tokio::sync::Semaphore;
 
 use super::*;
 use crate::{
     access::Policy,
     counters::Counters,
-    fake::{FakeCluster, FakeParent, To},
+    fake::{FakeParent, To},
+    limits::Budget,
     rules::Gates,
 };
 
-/// A term of leadership over one cluster, which has the id `one`.
+/// A term over one cluster, which has the id `one`.
 struct Scene {
     governor: Governor,
     shared: Arc<Shared>,
@@ -24,7 +26,7 @@ impl Scene {
     async fn set() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(SqliteOptions::new(directory.path().join("s.db"))).await.unwrap();
-        let cluster = FakeCluster::new();
+        let cluster = ApiServer::new();
         cluster.pod("a", "p");
         let shared = Arc::new(Shared {
             parent: Arc::new(FakeParent::default()),
@@ -32,6 +34,7 @@ impl Scene {
             tunnel: Box::new(move |_: &str| Arc::new(To(cluster.clone())) as Arc<dyn Transport>),
             lists: Arc::new(Semaphore::new(8)),
             lists_per_cluster: 2,
+            budget: Budget::new(64 << 20),
             policy: Policy { secrets: true, insecure_without_ca: false },
             gates: Gates::default(),
             sharding_name: String::new(),

@@ -7,6 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::fleet::Fleet;
 
 mod audit;
+mod faults;
 mod queries;
 mod registration;
 mod replicas;
@@ -51,6 +52,13 @@ pub fn all() -> Vec<Test> {
         streams::a_watch_stays_open_for_three_minutes within 240,
         replicas::a_killed_hub_leaves_its_store_to_another_which_goes_on_where_it_ended within 400,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
+        faults::a_child_that_was_killed_and_changed_meanwhile_is_stored_as_it_is_then within 400,
+        faults::a_child_that_was_set_back_to_an_older_state_is_stored_as_it_is_then within 500,
+        faults::a_custom_resource_that_was_removed_and_added_again_is_stored_as_it_is_then within 400,
+        faults::a_hub_that_is_killed_during_a_first_list_goes_on_and_writes_nothing_twice within 500,
+        faults::a_store_whose_disk_is_full_is_told_and_is_made_up_for within 400,
+        faults::a_database_that_is_away_for_a_while_is_told_and_is_made_up_for within 400,
+        faults::a_torn_store_is_refused_or_made_up_for_and_never_served within 500,
         tunnels::a_thousand_tunnels_leave_an_ordinary_service_account_undisturbed within 900,
     ]
 }

@@ -1,52 +1,64 @@
-//! Writes generated pods into a SQLite store and prints what each query shape takes, as JSON lines.
+//! Writes generated pods into a store and prints what each query shape takes, as JSON lines.
 //!
 //! ```text
-//! cargo run --release -p store --features conformance --example measure -- DIRECTORY [OBJECTS] [ROUNDS]
+//! cargo run --release -p store --features conformance --example measure -- PLACE [OBJECTS] [ROUNDS]
 //! ```
 //!
-//! `DIRECTORY/measure.db` is used again if it is there, and left behind.
+//! `PLACE` is a directory, in which `measure.db` is used again if it is there, and left behind; or a PostgreSQL database
+//! (`host=… dbname=…` or `postgres://…`), of which the same is true; or `postgres`, for a server that is started for it
+//! and ends with it.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
-use std::{num::NonZeroU64, path::Path, time::Instant};
+use std::{num::NonZeroU64, path::Path, sync::Arc, time::Instant};
 
 use meta::{FieldPath, FieldRequirement, FieldSelector, LabelRequirement, LabelSelector, Operator, Step};
 use serde_json::json;
 use store::{
-    Ancestor, Content, ObjectName, OrderBy, OrderField, OwnedBy, Query, SqliteOptions, SqliteStore, Start,
-    Store, Visible, sample,
+    Ancestor, Backends, Config, Content, ObjectName, OrderBy, OrderField, OwnedBy, Query, Start, Store,
+    Visible, sample,
 };
+use testkit::postgres::Postgres;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let directory =
-        arguments.next().ok_or_else(|| anyhow::anyhow!("usage: measure DIRECTORY [OBJECTS] [ROUNDS]"))?;
+    let place = arguments.next().ok_or_else(|| anyhow::anyhow!("usage: measure PLACE [OBJECTS] [ROUNDS]"))?;
     let objects: usize = arguments.next().map_or(Ok(200_000), |text| text.parse())?;
     let rounds: usize = arguments.next().map_or(Ok(30), |text| text.parse())?;
-    let path = Path::new(&directory).join("measure.db");
-    let store = SqliteStore::open(SqliteOptions::new(&path)).await?;
-    fill(&store, objects, &path).await?;
+    let file = Path::new(&place).join("measure.db");
+    let (mut server, mut kind, mut dsn) = (None, "postgres", place.clone());
+    if place == "postgres" {
+        // As an administrator sets it up for this much data, and with a disk that is waited for.
+        let started = Postgres::start_with(&["shared_buffers=1GB", "fsync=on", "max_wal_size=4GB"]).await?;
+        dsn = started.create_database("measure").await?;
+        server = Some(started);
+    } else if Path::new(&place).is_dir() {
+        (kind, dsn) = ("sqlite", file.to_string_lossy().into_owned());
+    }
+    let config = Config { kind: kind.into(), dsn: Some(dsn), ..Config::default() };
+    let store = Backends::default().open(&config).await?;
+    fill(&store, objects, &file).await?;
     index_fields(&store).await?;
     shapes(&store, rounds).await?;
-    store.close().await;
+    drop(server);
     Ok(())
 }
 
-async fn fill(store: &SqliteStore, objects: usize, path: &Path) -> anyhow::Result<()> {
+async fn fill(store: &Arc<dyn Store>, objects: usize, path: &Path) -> anyhow::Result<()> {
     let began = Instant::now();
-    let filled = sample::fill(store, objects).await?;
-    let size = std::fs::metadata(path)?.len();
+    let filled = sample::fill(&**store, objects).await?;
+    let size = std::fs::metadata(path).ok().map(|file| file.len() >> 20);
     let rate = filled.written as f64 / filled.writing.as_secs_f64().max(1e-9);
     println!(
         "{}",
-        json!({"shape": "insert", "objects": filled.written, "per_second": rate.round(), "seconds_with_generator": began.elapsed().as_secs(), "file_mb": size >> 20, "highest_kb": memory("VmHWM:")})
+        json!({"shape": "insert", "objects": filled.written, "per_second": rate.round(), "seconds_with_generator": began.elapsed().as_secs(), "file_mb": size, "highest_kb": memory("VmHWM:")})
     );
     Ok(())
 }
 
 /// Uses the fields of the shapes once and waits until they are indexed: until a search for them is quick.
-async fn index_fields(store: &SqliteStore) -> anyhow::Result<()> {
+async fn index_fields(store: &Arc<dyn Store>) -> anyhow::Result<()> {
     let query = Query { content: Content::Keys, ..failed() };
     let began = Instant::now();
     let first = time(store, &query).await?;
@@ -83,7 +95,7 @@ fn failed() -> Query {
     Query { fields: field(&["status", "phase"], "Failed"), ..all() }
 }
 
-async fn shapes(store: &SqliteStore, rounds: usize) -> anyhow::Result<()> {
+async fn shapes(store: &Arc<dyn Store>, rounds: usize) -> anyhow::Result<()> {
     let one = sample::pod(0, 7, 11, 0).key;
     let hash = one.labels.get("pod-template-hash").cloned().unwrap_or_default();
     let owner = one.owner.as_ref().map(|owner| owner.uid.clone()).unwrap_or_default();
@@ -226,7 +238,7 @@ fn memory(line: &str) -> Option<u64> {
 }
 
 /// Milliseconds and rows of one answer.
-async fn time(store: &SqliteStore, query: &Query) -> anyhow::Result<(f64, usize)> {
+async fn time(store: &Arc<dyn Store>, query: &Query) -> anyhow::Result<(f64, usize)> {
     let began = Instant::now();
     let mut rows = store.select(query.clone()).await?;
     let mut count = 0;
@@ -236,7 +248,7 @@ async fn time(store: &SqliteStore, query: &Query) -> anyhow::Result<(f64, usize)
     Ok((began.elapsed().as_secs_f64() * 1e3, count))
 }
 
-async fn report(store: &SqliteStore, name: &str, query: &Query, rounds: usize) -> anyhow::Result<()> {
+async fn report(store: &Arc<dyn Store>, name: &str, query: &Query, rounds: usize) -> anyhow::Result<()> {
     let (mut times, mut rows) = (Vec::new(), 0);
     for _ in 0..rounds {
         let (time, count) = time(store, query).await?;
@@ -247,7 +259,7 @@ async fn report(store: &SqliteStore, name: &str, query: &Query, rounds: usize) -
     Ok(())
 }
 
-async fn count(store: &SqliteStore, name: &str, query: &Query, rounds: usize) -> anyhow::Result<()> {
+async fn count(store: &Arc<dyn Store>, name: &str, query: &Query, rounds: usize) -> anyhow::Result<()> {
     let (mut times, mut total) = (Vec::new(), 0);
     for _ in 0..rounds {
         let began = Instant::now();

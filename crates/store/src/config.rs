@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::{Answer, Error, SqliteOptions, SqliteStore, Store};
+use crate::{Answer, Error, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 
 /// The storage configuration. What no back end looks at (`log`, `metrics`, `network`, driver options) is accepted and
 /// ignored.
@@ -165,7 +165,14 @@ impl Default for Backends {
             }
             .boxed()
         };
-        Self([("sqlite", open_sqlite), ("sqlite3", open_sqlite)].into())
+        let open_postgres: Opener = |config| {
+            async move {
+                let options = PostgresOptions::from_config(config)?;
+                Ok(Arc::new(PostgresStore::open(options).await?) as Arc<dyn Store>)
+            }
+            .boxed()
+        };
+        Self([("sqlite", open_sqlite), ("sqlite3", open_sqlite), ("postgres", open_postgres)].into())
     }
 }
 
@@ -277,12 +284,13 @@ mod tests {
         let open = async |kind: &str| {
             backends.open(&parsed(&format!("type: '{kind}'"))).await.map(drop).unwrap_err()
         };
-        for kind in ["postgres", "mysql", "oracle"] {
+        for kind in ["mysql", "oracle"] {
             let error = open(kind).await;
             assert!(matches!(&error, Error::Unsupported { kind: named, .. } if named == kind), "{error}");
             assert!(error.to_string().contains("sqlite"));
         }
         assert!(matches!(open("").await, Error::Config { key: "type", .. }));
+        assert!(matches!(open("postgres").await, Error::Config { key: "host", .. }));
         let error = Config::parse("connPool: {maxIdleConns: 50}", |_| None).unwrap_err();
         assert!(matches!(error, Error::Config { key: "connPool.maxIdleConns", .. }));
     }

@@ -4,7 +4,8 @@
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// Nothing of the operation has happened, and it may succeed later as it is: the store is busy or gone, the disk
-    /// is full.
+    /// is full. If a database went away at the very end, all of the operation may have happened; to repeat it does no
+    /// harm.
     #[error("the store cannot do this now: {0}")]
     Retry(String),
     /// The query is at fault. Answered with a 400 that names the parameter.
@@ -46,8 +47,9 @@ pub enum Error {
     /// Another process holds the store.
     #[error("another process holds the store {0}")]
     Held(String),
-    /// A sweep of a generation that is not the latest begun: another relist has begun since.
-    #[error("this generation is over, another one has begun")]
+    /// Somebody else has begun a relist of the same resource of the same cluster since, or another process has taken
+    /// over writing it: what was to be written may be older than what is stored. List anew.
+    #[error("another process or another list has taken over")]
     Superseded,
     /// Anything else: the operation did not happen, and there is no reason to think it ever will.
     #[error("the store failed: {0}")]

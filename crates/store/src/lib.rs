@@ -4,7 +4,8 @@
 //!  sync ──► Store::apply (changes + checkpoint, one transaction) ──► back end ◄── Store::select, count, get ◄── search
 //! ```
 //!
-//! * [`Store`]: what a back end can do. The one here is [`SqliteStore`]; others can live in crates of their own,
+//! * [`Store`]: what a back end can do. Those here are [`SqliteStore`] and [`PostgresStore`]; others can live in crates of
+//!   their own,
 //!   implement the trait, pass the suite `store::conformance` (feature `conformance`) and are registered with
 //!   [`Backends`]. `crates/store/examples-external` is one, made to be read.
 //! * [`Config`] and [`Backends`]: from the storage configuration to a store.
@@ -22,7 +23,9 @@ pub mod conformance;
 mod error;
 pub mod field;
 mod ids;
+mod postgres;
 mod query;
+mod relational;
 mod row;
 #[cfg(feature = "conformance")]
 pub mod sample;
@@ -33,6 +36,7 @@ mod token;
 pub use config::{Backends, Config, ConnPool, Opener};
 pub use error::Error;
 pub use ids::{ClusterName, Resource, ResourcePattern};
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{Ancestor, Content, OrderBy, OrderField, OwnedBy, Query, Start, Visible};
 pub use row::{Piece, Row, Rows};
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -11,7 +11,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 /// A store of objects of many clusters. `store::conformance` says in tests what is said here in words.
 ///
 /// **Durability.** An operation that has succeeded survives the end of the process; one that has failed with
-/// [`Error::Retry`] has not happened at all, except for a sweep, which goes in steps. A power failure may undo the
+/// [`Error::Retry`] can be repeated: it has not happened at all, except for a sweep, which goes in steps. A power failure may undo the
 /// latest operations, but only whole and from the end: rows and the checkpoint that speaks of them never part.
 ///
 /// **Sequence numbers.** Every change of one object (made, changed, deleted) has a number, greater than all numbers
@@ -23,6 +23,10 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 /// without another meaning of the numbers.
 pub trait Store: Send + Sync + 'static {
     /// Writes some changes of one resource of one cluster and the checkpoint they lead to, all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`] if another process has taken over writing the resource of the cluster since this one read
+    /// its checkpoint or wrote it last. [`Store::begin_generation`] takes it back.
     fn apply(&self, batch: Batch) -> Answer<'_, Applied>;
 
     /// Begins a relist: what is upserted from now on, changed or not, is marked as seen. An earlier generation of
@@ -34,7 +38,7 @@ pub trait Store: Send + Sync + 'static {
     /// called again.
     ///
     /// # Errors
-    /// [`Error::Superseded`] if another generation has begun since.
+    /// [`Error::Superseded`] if another generation has begun since, here or in another process.
     fn sweep(&self, generation: Generation, checkpoint: Option<String>) -> Answer<'_, u64>;
 
     /// Forgets a resource of a cluster, its checkpoint too. Readers see it gone at once; the space is reclaimed

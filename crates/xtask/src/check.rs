@@ -46,6 +46,12 @@ pub(crate) async fn run(scope: Scope, options: &Options, progress: Progress) -> 
 
 async fn unit(report: &mut runner::Report, progress: Progress) -> anyhow::Result<()> {
     progress.title("Format, lints, generated files, unit tests");
+    let step = progress.begin("PostgreSQL for the tests of the store");
+    let installed = testkit::postgres::programs();
+    if let Err(cause) = &installed {
+        progress.note(format_args!("{cause:#}"));
+    }
+    count(report, installed.is_ok(), step, progress, "PostgreSQL for the tests of the store");
     for (name, args) in [
         ("format", &["fmt", "--all", "--check"][..]),
         ("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]),

@@ -201,13 +201,15 @@ impl<'a> Bench<'a> {
         let found = loader.run(&command).await?;
         let peak = hub.peak().context("its memory cannot be read")? as f64 / MEBIBYTE;
         step.done();
-        let comparison =
-            |what: &str, unit, value| figure(&format!("{what}_{name}"), unit, value, None, Budget::None);
+        let comparison = |name: &str, unit, value| figure(name, unit, value, None, Budget::None);
+        let lag = |share: &str, of: &str| {
+            anyhow::Ok(comparison(&format!("lag_{name}.{share}"), "ms", number(&found, of)?))
+        };
         Ok(vec![
-            comparison("changes", "1/s", number(&found, "rate")?),
-            comparison("lag.p50", "ms", number(&found, "p50_ms")?),
-            comparison("lag.p99", "ms", number(&found, "p99_ms")?),
-            comparison("lag.max", "ms", number(&found, "max_ms")?),
+            comparison(&format!("changes_{name}"), "1/s", number(&found, "rate")?),
+            lag("p50", "p50_ms")?,
+            lag("p99", "p99_ms")?,
+            lag("max", "max_ms")?,
             figure(&format!("changes_peak_{name}"), "MiB", peak, None, Budget::AtMost(120.0)),
         ])
     }

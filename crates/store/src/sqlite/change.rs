@@ -1,25 +1,19 @@
 //! Writing single objects: the row, its body, its terms and its name, together.
 
-use std::{collections::HashMap, ops::RangeInclusive};
+use std::collections::HashMap;
 
-use meta::RawObject;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{
-    error::Sorted as _,
-    terms::{self, Term},
-    values::Uid,
+use super::{error::Sorted as _, terms as encoding};
+use crate::{
+    ClusterName, Error, ObjectName, Resource, Version,
+    relational::{
+        ids::ids,
+        prepared::Upsert,
+        terms::{self, Term},
+        uid::Uid,
+    },
 };
-use crate::{ClusterName, Error, ObjectName, Resource, Version};
-
-/// An object ready to be written: what takes time was done before the writer gets it.
-pub(super) struct Upsert {
-    pub(super) object: RawObject,
-    /// The compressed JSON.
-    pub(super) body: Vec<u8>,
-    /// The terms of its indexed fields.
-    pub(super) fields: Vec<Term>,
-}
 
 /// What became of an upsert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +198,7 @@ pub(super) fn upsert(
         new_terms.push(Term { key: memory.label_key(connection, label)?, value });
     }
     new_terms.sort_unstable();
-    let encoded = terms::encode(&new_terms);
+    let encoded = encoding::encode(&new_terms);
     let owner = key.owner.as_ref().map(|owner| Uid::new(&owner.uid));
     let size = upsert.object.json.len();
 
@@ -261,7 +255,7 @@ pub(super) fn upsert(
         .execute(params![size, upsert.body, id])
         .sorted()?;
     if encoded != old_encoded {
-        let old_terms = terms::decode(&old_encoded)?;
+        let old_terms = encoding::decode(&old_encoded)?;
         let gone = old_terms.iter().filter(|term| new_terms.binary_search(term).is_err());
         let place = Place { scope: scope.id, namespace: &key.namespace, object: id };
         remove_terms(connection, place, gone)?;
@@ -315,19 +309,8 @@ impl Doomed {
             .execute(params![self.id, self.name])
             .sorted()?;
         let place = Place { scope, namespace: &self.namespace, object: self.id };
-        remove_terms(connection, place, terms::decode(&self.terms)?.iter())
+        remove_terms(connection, place, encoding::decode(&self.terms)?.iter())
     }
-}
-
-/// The numbers of a scope's objects.
-pub(super) fn ids(scope: i64) -> RangeInclusive<i64> {
-    let first = scope << 32;
-    first..=first | 0xffff_ffff
-}
-
-/// The scope of an object by its number.
-pub(super) fn scope_of(object: i64) -> i64 {
-    object >> 32
 }
 
 /// Where an object stands in the index of terms.

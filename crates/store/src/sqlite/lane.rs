@@ -5,12 +5,18 @@ use std::collections::VecDeque;
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    Deadline,
     error::Sorted as _,
-    plan::{COLUMNS, Key, Plan, Reader},
-    range::{self, Bound, Frontier},
+    plan::{COLUMNS, Reader, accepts, key},
+    range,
 };
-use crate::Error;
+use crate::{
+    Error,
+    relational::{
+        place::{self, Bound, Frontier},
+        plan::{Key, Plan},
+        selection::Deadline,
+    },
+};
 
 /// One scope being gone through, some objects ahead.
 pub(super) struct Lane {
@@ -69,7 +75,7 @@ impl Lane {
         reader: &mut Reader<'_>,
         deadline: &Deadline,
     ) -> Result<bool, Error> {
-        let (namespace, next) = match range::namespace_at(plan, self.scope, &self.frontier) {
+        let (namespace, next) = match place::namespace_at(plan, self.scope, &self.frontier) {
             Some((namespace, next)) => (Some(namespace), next),
             None => (None, Frontier::Done),
         };
@@ -77,21 +83,21 @@ impl Lane {
         let (rows, mut params) = range::rows(plan, self.scope, namespace, &self.frontier, None);
         let limit = if looks_closer { -1 } else { self.chunk as i64 };
         params.push(limit.into());
-        let sql = format!("SELECT {COLUMNS}{rows}{} LIMIT ?", range::order_by(plan));
+        let sql = format!("SELECT {COLUMNS}{rows}{} LIMIT ?", place::order_by(plan));
         let mut statement = connection.prepare_cached(&sql).sorted()?;
         let mut rows = statement.query(params_from_iter(params)).sorted()?;
         let mut read = 0_usize;
         let mut last: Option<Key> = None;
         while let Some(row) = rows.next().sorted()? {
             read += 1;
-            if !looks_closer || plan.accepts(self.scope, row, reader)? {
-                self.ahead.push_back(Key::read(self.scope, row)?);
+            if !looks_closer || accepts(plan, self.scope, row, reader)? {
+                self.ahead.push_back(key(self.scope, row)?);
                 last = None;
                 if self.ahead.len() == self.chunk {
                     break;
                 }
             } else if read.is_multiple_of(64) && deadline.is_over() {
-                last = Some(Key::read(self.scope, row)?);
+                last = Some(key(self.scope, row)?);
                 break;
             }
         }

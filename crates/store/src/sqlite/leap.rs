@@ -8,10 +8,16 @@ use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
 use super::{
     error::Sorted as _,
-    plan::{COLUMNS, Key, Plan},
-    range::{self, Frontier},
+    plan::{COLUMNS, key},
+    range,
 };
-use crate::Error;
+use crate::{
+    Error,
+    relational::{
+        place::{self, Frontier},
+        plan::{Key, Plan},
+    },
+};
 
 /// With fewer objects to pass over in each scope, looking at them is as quick.
 const LEAST_SHARE: u64 = 32;
@@ -63,11 +69,11 @@ fn ahead(
     }
     let (rows, mut params) = range::rows(plan, scope, None, frontier, None);
     params.push((share as i64 - 1).into());
-    let sql = format!("SELECT {COLUMNS}{rows}{} LIMIT 1 OFFSET ?", range::order_by(plan));
+    let sql = format!("SELECT {COLUMNS}{rows}{} LIMIT 1 OFFSET ?", place::order_by(plan));
     connection
         .prepare_cached(&sql)
         .sorted()?
-        .query_row(params_from_iter(params), |row| Ok(Key::read(scope, row)))
+        .query_row(params_from_iter(params), |row| Ok(key(scope, row)))
         .optional()
         .sorted()?
         .transpose()

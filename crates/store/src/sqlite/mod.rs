@@ -18,8 +18,6 @@
 //! * offsets: leaps in the index (`leap.rs`)
 //! * fuzzy names: a trigram index for texts of three characters and more; shorter ones look at every name
 
-#[path = "../relational/body.rs"]
-mod body;
 mod change;
 mod driver;
 mod error;
@@ -32,7 +30,6 @@ mod range;
 mod readers;
 mod schema;
 mod select;
-#[path = "../relational/terms.rs"]
 mod terms;
 mod values;
 mod writer;
@@ -51,15 +48,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::{
     error::Sorted as _,
-    paths::Paths,
-    plan::{COLUMNS, Key, Plan, Reader},
+    plan::{COLUMNS, Reader},
     readers::Readers,
-    select::{Counting, Deadline, Found, Selection},
-    writer::{Command, Prepared, Sweep, Writer},
+    select::Counting,
+    writer::{Command, Sweep, Writer},
 };
 use crate::{
     Answer, Applied, Batch, Checkpoint, ClusterName, Error, Generation, ObjectName, Piece, Query, Resource,
     Row, Rows, Store, StoredVersion,
+    relational::{
+        fields::Paths,
+        plan::Plan,
+        prepared::Prepared,
+        selection::{Found, Selection},
+    },
 };
 
 /// Where the file is and how much memory its connections take.
@@ -316,7 +318,7 @@ impl Store for SqliteStore {
                 let mut statement = connection.prepare_cached(&sql).sorted()?;
                 let mut rows = statement.query(params![scope.id, name.namespace, name.name]).sorted()?;
                 let Some(row) = rows.next().sorted()? else { return Ok(None) };
-                let key = Key::read(0, row)?;
+                let key = plan::key(0, row)?;
                 let json = Reader::new(connection, bodies)?.json(key.id)?;
                 Ok(json.map(|json| Row {
                     position: crate::Position {
@@ -383,7 +385,7 @@ impl Store for SqliteStore {
                     let (selection, found) = readers
                         .run(move |connection, bodies| {
                             let query = selection.query.clone();
-                            let mut plan = Plan::new(connection, &query, most)?;
+                            let mut plan = plan::plan(connection, &query, most)?;
                             register(&commands, &mut plan);
                             let found = selection.advance(connection, bodies, &plan)?;
                             Ok((selection, found))
@@ -416,7 +418,7 @@ impl Store for SqliteStore {
                 let (counted, done) = self
                     .readers
                     .run(move |connection, bodies| {
-                        let mut plan = Plan::new(connection, &query, most)?;
+                        let mut plan = plan::plan(connection, &query, most)?;
                         register(&commands, &mut plan);
                         let done = counting.advance(connection, bodies, &plan)?;
                         Ok((counting, done))

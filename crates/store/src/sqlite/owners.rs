@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::{error::Sorted as _, values::Uid};
-use crate::{Ancestor, ClusterName, Error, OwnedBy, Query};
+use super::error::Sorted as _;
+use crate::{Ancestor, ClusterName, Error, OwnedBy, Query, relational::uid::Uid};
 
 /// The most owners a query may lead to.
 const MOST: usize = 10_000;

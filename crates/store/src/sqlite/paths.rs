@@ -1,93 +1,48 @@
-//! The indexed field paths.
-//!
-//! A path that a query has used is registered for the query's resources: from then on the writer extracts it from
-//! every object it writes, and in the background, in small transactions between batches, from every object that is
-//! stored already. When all have been looked at, queries use the index; until then they read bodies.
+//! The indexed field paths in the file: registered, and filled in from what is stored already.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use meta::{FieldPath, Step};
+use meta::FieldPath;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde_json::Value;
 
 use super::{
-    body::Bodies,
     change::{self, Place},
     error::Sorted as _,
-    terms::{self, Term},
+    terms, values,
 };
-use crate::{Error, Resource, field};
+use crate::{
+    Error, Resource,
+    relational::{
+        body::Bodies,
+        fields::{self, MOST, Paths},
+        ids,
+        terms::Term,
+    },
+};
 
-/// How many paths are indexed at most. Each costs a few percent of a write; beyond them queries read bodies.
-const MOST: i64 = 64;
-
-/// Which paths to extract from the objects of which resource, by their number in `term_key`.
-#[derive(Debug, Default)]
-pub(super) struct Paths(BTreeMap<Resource, Vec<(i64, FieldPath)>>);
-
-impl Paths {
-    /// All that are registered.
-    pub(super) fn load(connection: &Connection) -> Result<Arc<Self>, Error> {
-        let sql = "SELECT k.id, k.path, r.api_group, r.version, r.resource \
-                   FROM term_key AS k JOIN resource AS r ON r.id = k.resource";
-        let mut statement = connection.prepare_cached(sql).sorted()?;
-        let mut rows = statement.query([]).sorted()?;
-        let mut paths: BTreeMap<Resource, Vec<(i64, FieldPath)>> = BTreeMap::new();
-        while let Some(row) = rows.next().sorted()? {
-            let text: String = row.get(1).sorted()?;
-            let path = parse(&text).ok_or_else(|| Error::Corrupt("an indexed field's path".into()))?;
-            let resource = Resource {
-                group: row.get(2).sorted()?,
-                version: row.get(3).sorted()?,
-                resource: row.get(4).sorted()?,
-            };
-            paths.entry(resource).or_default().push((row.get(0).sorted()?, path));
-        }
-        Ok(Arc::new(Self(paths)))
+/// All that are registered.
+pub(super) fn load(connection: &Connection) -> Result<Arc<Paths>, Error> {
+    let sql = "SELECT k.id, k.path, r.api_group, r.version, r.resource \
+               FROM term_key AS k JOIN resource AS r ON r.id = k.resource";
+    let mut statement = connection.prepare_cached(sql).sorted()?;
+    let mut rows = statement.query([]).sorted()?;
+    let mut paths = Paths::default();
+    while let Some(row) = rows.next().sorted()? {
+        let resource = Resource {
+            group: row.get(2).sorted()?,
+            version: row.get(3).sorted()?,
+            resource: row.get(4).sorted()?,
+        };
+        paths.add(resource, row.get(0).sorted()?, &row.get::<_, String>(1).sorted()?)?;
     }
-
-    /// The terms of an object's indexed fields.
-    pub(super) fn extract(&self, resource: &Resource, json: &[u8]) -> Vec<Term> {
-        let Some(paths) = self.0.get(resource) else { return Vec::new() };
-        let wanted: Vec<&FieldPath> = paths.iter().map(|(_, path)| path).collect();
-        let found = field::extract(json, &wanted);
-        paths.iter().zip(found).flat_map(|((key, _), values)| of_values(*key, values)).collect()
-    }
-}
-
-fn of_values(key: i64, values: BTreeSet<field::FieldValue>) -> impl Iterator<Item = Term> {
-    values.into_iter().map(move |value| Term { key, value: terms::indexed_value(value) })
-}
-
-/// A path as text: a JSON list of names, indexes, and null for any element.
-pub(super) fn text(path: &FieldPath) -> String {
-    let step = |step: &Step| match step {
-        Step::Field(name) => Value::from(name.as_str()),
-        Step::Index(at) => Value::from(*at),
-        Step::Any => Value::Null,
-    };
-    Value::Array(path.steps.iter().map(step).collect()).to_string()
-}
-
-fn parse(text: &str) -> Option<FieldPath> {
-    let steps: Vec<Value> = serde_json::from_str(text).ok()?;
-    let step = |step: Value| match step {
-        Value::String(name) => Some(Step::Field(name)),
-        Value::Number(at) => Some(Step::Index(usize::try_from(at.as_u64()?).ok()?)),
-        Value::Null => Some(Step::Any),
-        _ => None,
-    };
-    Some(FieldPath { steps: steps.into_iter().map(step).collect::<Option<_>>()? })
+    Ok(Arc::new(paths))
 }
 
 /// Registers a path for a resource, unless it is or there are too many.
 pub(super) fn register(connection: &Connection, resource: i64, path: &FieldPath) -> Result<(), Error> {
     let sql = "INSERT OR IGNORE INTO term_key (resource, path, filled) SELECT ?1, ?2, 0 \
                WHERE (SELECT count(*) FROM term_key WHERE resource > 0) < ?3";
-    connection.prepare_cached(sql).sorted()?.execute(params![resource, text(path), MOST]).sorted()?;
+    connection.prepare_cached(sql).sorted()?.execute(params![resource, fields::text(path), MOST]).sorted()?;
     Ok(())
 }
 
@@ -104,7 +59,7 @@ pub(super) fn fill(connection: &Connection, bodies: &mut Bodies) -> Result<bool,
         .optional()
         .sorted()?;
     let Some((key, resource, path, filled)) = unfilled else { return Ok(false) };
-    let path = parse(&path).ok_or_else(|| Error::Corrupt("an indexed field's path".into()))?;
+    let path = fields::parse(&path)?;
     // The scope that holds the next object; scopes made since have been written with this path.
     let scope: Option<i64> = connection
         .prepare_cached("SELECT min(id) FROM scope WHERE resource = ? AND id >= ? >> 32")
@@ -134,7 +89,7 @@ fn fill_window(
 ) -> Result<i64, Error> {
     let sql = "SELECT o.id, o.namespace, o.terms, b.size, b.json FROM object AS o \
                CROSS JOIN body AS b ON b.id = o.id WHERE o.id BETWEEN ? AND ? ORDER BY o.id LIMIT ?";
-    let ids = change::ids(scope);
+    let ids = ids::ids(scope);
     let mut statement = connection.prepare_cached(sql).sorted()?;
     let mut rows =
         statement.query(params![*ids.start().max(&(filled + 1)), ids.end(), WINDOW as i64]).sorted()?;
@@ -143,8 +98,8 @@ fn fill_window(
     while let Some(row) = rows.next().sorted()? {
         let object: i64 = row.get(0).sorted()?;
         (seen, last) = (seen + 1, object);
-        let json = bodies.read(row, 3)?;
-        let added: Vec<Term> = of_values(key, field::extract(&json, &[path]).remove(0)).collect();
+        let json = values::body(bodies, row, 3)?;
+        let added: Vec<Term> = fields::extract_one(key, path, &json);
         if added.is_empty() {
             continue;
         }
@@ -159,18 +114,4 @@ fn fill_window(
         change::add_terms(connection, Place { scope, namespace: &namespace, object }, added.iter())?;
     }
     Ok(if seen < WINDOW { *ids.end() } else { last })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_comes_back_from_its_text() {
-        let path = FieldPath {
-            steps: vec![Step::Field("a.\"b".into()), Step::Index(3), Step::Any, Step::Field("null".into())],
-        };
-        assert_eq!(text(&path), r#"["a.\"b",3,null,"null"]"#);
-        assert_eq!(parse(&text(&path)), Some(path));
-    }
 }

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use super::{SqliteOptions, body::Bodies, error::Sorted as _, schema};
-use crate::Error;
+use super::{SqliteOptions, error::Sorted as _, schema};
+use crate::{Error, relational::body::Bodies};
 
 /// What a job works with.
 pub(super) struct Session {

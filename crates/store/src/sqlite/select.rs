@@ -1,74 +1,28 @@
-//! Producing an answer, one piece at a time. Between two pieces only its place is kept, so that a slow taker holds no
-//! thread, no snapshot and few bytes, and a long search gives way to others every tenth of a second.
+//! Producing an answer, one piece at a time.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::{Duration, Instant},
-};
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 
 use super::{
-    body::{self, Bodies},
-    driver::Driver,
+    driver,
     error::Sorted as _,
     lane::Lane,
     leap,
-    plan::{Key, Plan, Reader},
-    range::Frontier,
+    plan::{Reader, key},
 };
-use crate::{Content, Error, OrderField, Position, Query, Row, Token};
-
-/// Rows and bytes of one piece. A page of 500 objects of 4 KB and more is one: every further piece has to find its place
-/// in all clusters again.
-pub(super) const PIECE_ROWS: u64 = 512;
-const PIECE_BYTES: usize = 4 << 20;
-/// How long one piece may take to find: twice as long after each that found nothing, so that the way back to where it
-/// ended does not outweigh the way forward.
-const PIECE_TIME: Duration = Duration::from_millis(100);
-const LONGEST_PIECE_TIME: Duration = Duration::from_secs(5);
-
-/// From how many objects on what is to be passed over is not looked at one by one, and in how many leaps.
-const FAR: u64 = 1000;
-const MOST_LEAPS: usize = 12;
-
-/// The end of a piece's time.
-pub(super) struct Deadline(Instant);
-
-impl Deadline {
-    /// For a piece after so many that found nothing.
-    pub(super) fn after(fruitless: u32) -> Self {
-        let time = PIECE_TIME.saturating_mul(1 << fruitless.min(10));
-        Self(Instant::now() + time.min(LONGEST_PIECE_TIME))
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        Instant::now() >= self.0
-    }
-}
-
-/// An answer on its way: what was asked, and how far it is.
-pub(super) struct Selection {
-    pub(super) query: Query,
-    /// The last object passed.
-    after: Option<Position>,
-    /// How far scopes have been gone through beyond `after`.
-    frontiers: HashMap<i64, Frontier>,
-    /// How many pieces in a row have found nothing.
-    fruitless: u32,
-    /// Objects still to pass over.
-    skip: u64,
-    /// Rows still wanted.
-    left: u64,
-}
-
-/// What one piece of work on an answer has found.
-pub(super) enum Found {
-    /// These, and there may be more.
-    Some(Vec<Row>),
-    /// These are the last.
-    All(Vec<Row>, Option<Token>),
-}
+use crate::{
+    Content, Error, Row,
+    relational::{
+        body::{self, Bodies},
+        driver::Driver,
+        place::Frontier,
+        plan::{Key, Plan},
+        selection::{
+            Deadline, Ended, FAR, First, Found, MOST_LEAPS, Next, PIECE_BYTES, PIECE_ROWS, Selection, groups,
+        },
+    },
+};
 
 /// Takes objects in order until a piece is full or the answer ends.
 struct Piece<'s> {
@@ -77,27 +31,7 @@ struct Piece<'s> {
     bytes: usize,
 }
 
-/// Whether to go on.
-enum Next {
-    More,
-    /// The piece is full.
-    Full,
-    /// The limit is reached, and this object is beyond it.
-    Beyond,
-}
-
 impl Selection {
-    pub(super) fn new(query: Query) -> Result<Self, Error> {
-        Ok(Self {
-            after: query.after()?,
-            frontiers: HashMap::new(),
-            fruitless: 0,
-            skip: query.offset(),
-            left: query.limit.map_or(u64::MAX, Into::into),
-            query,
-        })
-    }
-
     /// The next piece.
     pub(super) fn advance(
         &mut self,
@@ -107,33 +41,15 @@ impl Selection {
     ) -> Result<Found, Error> {
         let mut reader = Reader::new(connection, bodies)?;
         // What was begun in order is ended in order: objects may have been passed over.
-        let driver = if self.frontiers.is_empty() { Driver::choose(connection, plan)? } else { None };
+        let driver = if self.frontiers.is_empty() { driver::choose(connection, plan)? } else { None };
         let mut piece = Piece { selection: self, rows: Vec::new(), bytes: 0 };
         let ended = match driver {
             Some(driver) => piece.take_gathered(connection, plan, &mut reader, &driver)?,
             None => piece.take_merged(connection, plan, &mut reader)?,
         };
         let rows = piece.rows;
-        self.fruitless = if rows.is_empty() { self.fruitless + 1 } else { 0 };
-        Ok(match ended {
-            Ended::No => Found::Some(rows),
-            Ended::Yes => Found::All(rows, None),
-            Ended::AtLimit => {
-                let token = self.after.as_ref().map(|after| Token::new(plan.query, after));
-                Found::All(rows, token)
-            }
-        })
+        Ok(self.found(rows, &ended))
     }
-}
-
-/// How the work on a piece ended.
-enum Ended {
-    /// There may be more.
-    No,
-    /// With the answer.
-    Yes,
-    /// With the limit; there is more behind it.
-    AtLimit,
 }
 
 impl Piece<'_> {
@@ -147,7 +63,7 @@ impl Piece<'_> {
         let Selection { skip, left, after, .. } = &*self.selection;
         let mut first = First::new(plan, skip.saturating_add(PIECE_ROWS.min(*left)).saturating_add(1));
         driver.look_up(connection, plan, reader, |scope, row| {
-            let key = Key::read(scope, row)?;
+            let key = key(scope, row)?;
             if after.as_ref().is_none_or(|after| plan.position(&key).compare(after, &plan.order).is_gt()) {
                 first.push(key);
             }
@@ -171,15 +87,15 @@ impl Piece<'_> {
         reader: &mut Reader<'_>,
     ) -> Result<Ended, Error> {
         for group in groups(plan) {
-            if self.pass_whole(plan, &group) {
+            if self.selection.pass_whole(plan, &group) {
                 continue;
             }
             self.leap(connection, plan, &group)?;
-            let ahead =
-                (self.selection.left.saturating_add(self.selection.skip)).min(PIECE_ROWS) as usize + 1;
-            let chunk = if group.len() == 1 { ahead } else { ahead * 2 / group.len() };
-            let mut lanes: Vec<Lane> =
-                group.iter().map(|scope| Lane::new(*scope, self.frontier(plan, *scope), chunk)).collect();
+            let chunk = self.selection.ahead(group.len());
+            let mut lanes: Vec<Lane> = group
+                .iter()
+                .map(|scope| Lane::new(*scope, self.selection.frontier(plan, *scope), chunk))
+                .collect();
             let ended = self.merge(connection, plan, reader, &mut lanes)?;
             for lane in lanes {
                 let scope = plan.scopes[lane.scope].id;
@@ -192,35 +108,13 @@ impl Piece<'_> {
         Ok(Ended::Yes)
     }
 
-    fn frontier(&self, plan: &Plan<'_>, scope: usize) -> Frontier {
-        match (self.selection.frontiers.get(&plan.scopes[scope].id), &self.selection.after) {
-            (Some(frontier), _) => frontier.clone(),
-            (None, Some(after)) => Frontier::after(plan, scope, after),
-            (None, None) => Frontier::Beginning,
-        }
-    }
-
-    /// Passes over a whole scope while there is more to pass over than it holds.
-    fn pass_whole(&mut self, plan: &Plan<'_>, group: &[usize]) -> bool {
-        let [scope] = group else { return false };
-        let selection = &mut *self.selection;
-        let scope = &plan.scopes[*scope];
-        let untouched = selection.after.is_none() && !selection.frontiers.contains_key(&scope.id);
-        if !(untouched && plan.takes_all() && selection.skip >= scope.objects) {
-            return false;
-        }
-        selection.skip -= scope.objects;
-        selection.frontiers.insert(scope.id, Frontier::Done);
-        true
-    }
-
     /// Passes over most of what is to be passed over, if that is much.
     fn leap(&mut self, connection: &Connection, plan: &Plan<'_>, group: &[usize]) -> Result<(), Error> {
         if self.selection.skip < FAR || plan.looks_closer() {
             return Ok(());
         }
         let mut lanes: Vec<(usize, Frontier)> =
-            group.iter().map(|scope| (*scope, self.frontier(plan, *scope))).collect();
+            group.iter().map(|scope| (*scope, self.selection.frontier(plan, *scope))).collect();
         // Where the scopes are too unlike each other, leaps are short: then the rest is gone through.
         for _ in 0..MOST_LEAPS {
             let passed = leap::leap(connection, plan, &mut lanes, self.selection.skip)?;
@@ -308,56 +202,6 @@ impl Piece<'_> {
     }
 }
 
-/// The first objects in order of many that come in any.
-struct First<'p, 'q> {
-    plan: &'p Plan<'q>,
-    most: usize,
-    keys: Vec<Key>,
-}
-
-impl<'p, 'q> First<'p, 'q> {
-    fn new(plan: &'p Plan<'q>, most: u64) -> Self {
-        Self { plan, most: usize::try_from(most).unwrap_or(usize::MAX), keys: Vec::new() }
-    }
-
-    fn push(&mut self, key: Key) {
-        self.keys.push(key);
-        if self.keys.len() / 2 >= self.most {
-            self.trim();
-        }
-    }
-
-    fn trim(&mut self) {
-        self.keys.sort_unstable_by(|a, b| self.plan.compare(a, b));
-        self.keys.dedup_by_key(|key| key.id);
-        self.keys.truncate(self.most);
-    }
-
-    fn into_sorted(mut self) -> Vec<Key> {
-        self.trim();
-        self.keys
-    }
-}
-
-/// The scopes in the groups that come one after the other: those of one cluster each, if the cluster decides first.
-fn groups(plan: &Plan<'_>) -> Vec<Vec<usize>> {
-    let all: Vec<usize> = (0..plan.scopes.len()).collect();
-    match plan.order.first() {
-        Some(term) if term.field == OrderField::Cluster => {
-            let mut groups: Vec<Vec<usize>> = all
-                .chunk_by(|a, b| plan.scopes[*a].cluster == plan.scopes[*b].cluster)
-                .map(<[usize]>::to_vec)
-                .collect();
-            if term.descending {
-                groups.reverse();
-            }
-            groups
-        }
-        _ if all.is_empty() => Vec::new(),
-        _ => vec![all],
-    }
-}
-
 /// A count on its way.
 #[derive(Default)]
 pub(super) struct Counting {
@@ -379,7 +223,7 @@ impl Counting {
         }
         let mut reader = Reader::new(connection, bodies)?;
         if self.frontiers.is_empty()
-            && let Some(driver) = Driver::choose(connection, plan)?
+            && let Some(driver) = driver::choose(connection, plan)?
         {
             let mut objects = HashSet::new();
             driver.look_up(connection, plan, &mut reader, |_, row| {

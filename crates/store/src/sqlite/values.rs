@@ -1,59 +1,25 @@
 //! How single values stand in columns.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+use rusqlite::{
+    Row,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef},
+};
 
-use crate::{Version, field::FieldValue};
+use super::error::Sorted as _;
+use crate::{
+    Error, Version,
+    field::FieldValue,
+    relational::{
+        body::{self, Bodies},
+        uid::Uid,
+    },
+};
 
-/// A uid: a UUID as its 16 bytes, anything else as text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Uid {
-    Uuid([u8; 16]),
-    Text(String),
-}
-
-impl Uid {
-    pub(super) fn new(text: &str) -> Self {
-        parse_uuid(text).map_or_else(|| Self::Text(text.to_owned()), Self::Uuid)
-    }
-
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Uuid(bytes) => {
-                let mut text = String::with_capacity(36);
-                for (at, byte) in bytes.iter().enumerate() {
-                    if matches!(at, 4 | 6 | 8 | 10) {
-                        text.push('-');
-                    }
-                    for digit in [byte >> 4, byte & 15] {
-                        text.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-                    }
-                }
-                text
-            }
-        }
-    }
-}
-
-/// Only the canonical form in lower case, so that the text comes back as it was.
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|at| bytes[*at] != b'-') {
-        return None;
-    }
-    let mut digits =
-        bytes.iter().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23)).map(|(_, digit)| {
-            match digit {
-                b'0'..=b'9' => Some(digit - b'0'),
-                b'a'..=b'f' => Some(digit - b'a' + 10),
-                _ => None,
-            }
-        });
-    let mut uuid = [0; 16];
-    for byte in &mut uuid {
-        *byte = digits.next()?? << 4 | digits.next()??;
-    }
-    Some(uuid)
+/// The body in the columns `size`, `json` of `row`, of which `size` is at `at`.
+pub(super) fn body(bodies: &mut Bodies, row: &Row<'_>, at: usize) -> Result<Vec<u8>, Error> {
+    let size: usize = row.get(at).sorted()?;
+    let packed = row.get_ref(at + 1).sorted()?.as_blob().map_err(|_| body::damaged())?;
+    bodies.unpack(packed, size)
 }
 
 impl ToSql for Uid {
@@ -98,24 +64,5 @@ impl ToSql for FieldValue {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Structured => ValueRef::Blob(&[]),
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uid_comes_back_as_it_was() {
-        for text in [
-            "8f2d6f3c-1f0e-4a57-9c0b-0123456789ab",
-            "8F2D6F3C-1F0E-4A57-9C0B-0123456789AB",
-            "",
-            "node-1",
-            "é",
-        ] {
-            assert_eq!(Uid::new(text).text(), text);
-        }
-        assert!(matches!(Uid::new("8f2d6f3c-1f0e-4a57-9c0b-0123456789ab"), Uid::Uuid(_)));
     }
 }

@@ -21,12 +21,18 @@ use tokio::sync::{
 };
 
 use super::{
-    body::{self, Bodies},
-    change::{self, Doomed, Memory, Scope, Upsert, Upserted},
+    change::{self, Doomed, Memory, Scope, Upserted},
     error::Sorted as _,
-    paths::{self, Paths},
+    paths,
 };
-use crate::{Applied, Batch, Change, ClusterName, Error, Generation, ObjectName, Resource};
+use crate::{
+    Applied, ClusterName, Error, Generation, ObjectName, Resource,
+    relational::{
+        body::Bodies,
+        fields::Paths,
+        prepared::{Prepared, PreparedChange},
+    },
+};
 
 /// Where the answer to a command goes. Nobody need be waiting for it any more.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -40,40 +46,6 @@ pub(super) enum Command {
     Describe(ClusterName, Resource, String, Reply<()>),
     /// A query has used this field of this resource.
     Register(Resource, FieldPath),
-}
-
-/// A batch with everything done that takes time and needs no connection.
-pub(super) struct Prepared {
-    cluster: ClusterName,
-    resource: Resource,
-    changes: Vec<PreparedChange>,
-    checkpoint: Option<String>,
-    /// The indexed paths when it was prepared.
-    paths: Arc<Paths>,
-}
-
-enum PreparedChange {
-    Upsert(Box<Upsert>),
-    Delete(ObjectName),
-}
-
-impl Prepared {
-    /// Compresses and extracts: work for a blocking thread.
-    pub(super) fn new(batch: Batch, paths: Arc<Paths>) -> Result<Self, Error> {
-        let Batch { cluster, resource, changes, checkpoint } = batch;
-        let mut compressor = body::compressor()?;
-        let prepare = |change| match change {
-            Change::Delete(name) => Ok(PreparedChange::Delete(name)),
-            Change::Upsert(object) => {
-                let packed = compressor.compress(&object.json);
-                let packed = packed.map_err(|error| Error::Failed(format!("zstd: {error}")))?;
-                let fields = paths.extract(&resource, &object.json);
-                Ok(PreparedChange::Upsert(Box::new(Upsert { object, body: packed, fields })))
-            }
-        };
-        let changes = changes.into_iter().map(prepare).collect::<Result<_, Error>>()?;
-        Ok(Self { cluster, resource, changes, checkpoint, paths })
-    }
 }
 
 /// A sweep on its way.
@@ -113,7 +85,7 @@ impl Writer {
         paths: Arc<Mutex<Arc<Paths>>>,
         lock: File,
     ) -> Result<Self, Error> {
-        *paths.lock() = Paths::load(&connection)?;
+        *paths.lock() = paths::load(&connection)?;
         Ok(Self {
             memory: Memory::load(&connection)?,
             bodies: Bodies::new()?,
@@ -175,7 +147,7 @@ impl Writer {
                 let registered = self.transaction(|connection, _| {
                     let resource = change::ensure_resource(connection, &resource)?;
                     paths::register(connection, resource, &path)?;
-                    Paths::load(connection)
+                    paths::load(connection)
                 });
                 match registered {
                     Ok(paths) => *self.paths.lock() = paths,
@@ -188,8 +160,9 @@ impl Writer {
 
     /// Writes a batch and those that wait behind it in one transaction; if that fails, each in its own, so that one
     /// cannot spoil another.
-    fn apply_all(&mut self, first: Prepared, reply: Reply<Applied>) {
+    fn apply_all(&mut self, mut first: Prepared, reply: Reply<Applied>) {
         let paths = self.paths.lock().clone();
+        first.refresh(&paths);
         let began = Instant::now();
         let mut waiting = vec![(first, reply)];
         let mut other = None;
@@ -198,13 +171,14 @@ impl Writer {
         let memory = &mut self.memory;
         let together = in_transaction(connection, memory, |connection, memory| {
             let mut rows = waiting[0].0.changes.len();
-            let mut applied = vec![apply(connection, memory, &waiting[0].0, &paths)?];
+            let mut applied = vec![apply(connection, memory, &waiting[0].0)?];
             while rows < TRANSACTION_ROWS && began.elapsed() < TRANSACTION_TIME {
                 match commands.try_recv() {
-                    Ok(Command::Apply(batch, reply)) => {
+                    Ok(Command::Apply(mut batch, reply)) => {
+                        batch.refresh(&paths);
                         rows += batch.changes.len();
                         waiting.push((batch, reply));
-                        applied.push(apply(connection, memory, &waiting[waiting.len() - 1].0, &paths)?);
+                        applied.push(apply(connection, memory, &waiting[waiting.len() - 1].0)?);
                     }
                     Ok(command) => {
                         other = Some(command);
@@ -230,9 +204,8 @@ impl Writer {
             }
             Err(_) => {
                 for (batch, reply) in waiting {
-                    let _ = reply.send(
-                        self.transaction(|connection, memory| apply(connection, memory, &batch, &paths)),
-                    );
+                    let _ =
+                        reply.send(self.transaction(|connection, memory| apply(connection, memory, &batch)));
                 }
             }
         }
@@ -292,12 +265,7 @@ fn in_transaction<T>(
     result
 }
 
-fn apply(
-    connection: &Connection,
-    memory: &mut Memory,
-    batch: &Prepared,
-    paths: &Arc<Paths>,
-) -> Result<Applied, Error> {
+fn apply(connection: &Connection, memory: &mut Memory, batch: &Prepared) -> Result<Applied, Error> {
     let scope = change::ensure_scope(connection, &batch.cluster, &batch.resource)?;
     let mut applied = Applied::default();
     let mut objects = 0_i64;
@@ -310,25 +278,14 @@ fn apply(
                     objects -= 1;
                 }
             }
-            PreparedChange::Upsert(upsert) => {
-                let outcome = if Arc::ptr_eq(&batch.paths, paths) {
-                    change::upsert(connection, memory, scope, upsert)?
-                } else {
-                    // A field was registered since the batch was prepared.
-                    let Upsert { object, body, .. } = &**upsert;
-                    let fields = paths.extract(&batch.resource, &object.json);
-                    let upsert = Upsert { object: object.clone(), body: body.clone(), fields };
-                    change::upsert(connection, memory, scope, &upsert)?
-                };
-                match outcome {
-                    Upserted::Unchanged => applied.unchanged += 1,
-                    Upserted::Changed => applied.upserted += 1,
-                    Upserted::Made => {
-                        applied.upserted += 1;
-                        objects += 1;
-                    }
+            PreparedChange::Upsert(upsert) => match change::upsert(connection, memory, scope, upsert)? {
+                Upserted::Unchanged => applied.unchanged += 1,
+                Upserted::Changed => applied.upserted += 1,
+                Upserted::Made => {
+                    applied.upserted += 1;
+                    objects += 1;
                 }
-            }
+            },
         }
     }
     if memory.sequence != before {

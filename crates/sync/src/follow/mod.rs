@@ -189,6 +189,22 @@ async fn retried<'a, T>(
     }
 }
 
+/// The same for what belongs to a list or goes on from a place: it ends when somebody else has taken over.
+async fn retried_in_place<'a, T>(
+    context: &Context,
+    target: &Target,
+    mut ask: impl FnMut() -> store::Answer<'a, T>,
+) -> Result<T, Ended> {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(15));
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(store::Error::Superseded) => return Err(Ended::PlaceLost),
+            Err(error) => store_failed(context, target, &error, &mut backoff).await,
+        }
+    }
+}
+
 /// Tells that the store does not answer, and waits.
 async fn store_failed(context: &Context, target: &Target, error: &store::Error, backoff: &mut Backoff) {
     context.counters.store_failed();

@@ -1,12 +1,9 @@
 //! From work to the store, each piece again and again until it is done.
 
-use std::time::Duration;
-
-use runtime::Backoff;
 use store::{Batch, Change, Generation};
 use tokio::sync::mpsc;
 
-use super::{Context, Ended, retried, store_failed};
+use super::{Context, Ended, retried, retried_in_place};
 use crate::{limits::Share, report::State, rules::Target};
 
 /// One step of the store.
@@ -31,12 +28,14 @@ impl<'a> Writer<'a> {
         Self { context, target, generation: None }
     }
 
-    /// Ends when somebody else has begun a list of the same resource.
+    /// Ends when somebody else has begun a list of the same resource, or has taken over the cluster.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Work>) -> Ended {
         while let Some(work) = queue.recv().await {
             match work {
                 Work::Apply { changes, place, share } => {
-                    self.apply(changes, place).await;
+                    if let Err(ended) = self.apply(changes, place).await {
+                        return ended;
+                    }
                     drop(share);
                 }
                 Work::BeginList => {
@@ -55,35 +54,30 @@ impl<'a> Writer<'a> {
         std::future::pending().await
     }
 
-    async fn apply(&self, changes: Vec<Change>, place: Option<String>) {
+    async fn apply(&self, changes: Vec<Change>, place: Option<String>) -> Result<(), Ended> {
         let batch = Batch {
             cluster: self.context.cluster.clone(),
             resource: self.target.resource.clone(),
             changes,
             checkpoint: place,
         };
-        let applied = retried(self.context, self.target, || self.context.store.apply(batch.clone())).await;
+        let apply = || self.context.store.apply(batch.clone());
+        let applied = retried_in_place(self.context, self.target, apply).await?;
         self.context.counters.applied(&applied);
         self.store_is_back();
+        Ok(())
     }
 
     async fn end_list(&mut self, place: Option<String>) -> Result<(), Ended> {
         let Some(generation) = self.generation.take() else { return Ok(()) };
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(15));
-        loop {
-            match self.context.store.sweep(generation.clone(), place.clone()).await {
-                Ok(deleted) => {
-                    self.context.counters.swept(deleted);
-                    self.context.board.tell_of(&self.target.resource, |report| {
-                        report.initial = false;
-                        report.state = State::syncing();
-                    });
-                    return Ok(());
-                }
-                Err(store::Error::Superseded) => return Err(Ended::PlaceLost),
-                Err(error) => store_failed(self.context, self.target, &error, &mut backoff).await,
-            }
-        }
+        let sweep = || self.context.store.sweep(generation.clone(), place.clone());
+        let deleted = retried_in_place(self.context, self.target, sweep).await?;
+        self.context.counters.swept(deleted);
+        self.context.board.tell_of(&self.target.resource, |report| {
+            report.initial = false;
+            report.state = State::syncing();
+        });
+        Ok(())
     }
 
     /// Takes back what was told when the store did not answer.

@@ -169,7 +169,8 @@ async fn a_change_reaches_the_clusters_it_is_about_and_no_others() {
     assert!(note(&a).0.contains("usual") && note(&a).1 == 1, "{:?}", note(&a));
     let usual = ClusterSyncResourcesSpec { sync_resources: vec![SyncRule::default()] };
     let usual = ClusterSyncResources::new("usual", usual);
-    (a.mark_unchanged(), b.mark_unchanged());
+    a.mark_unchanged();
+    b.mark_unchanged();
     scene.governor.take(News::Rules(Event::Apply(usual.clone()))).await;
     assert_eq!((note(&a), a.has_changed().unwrap()), ((String::new(), 2), true));
     a.mark_unchanged();

@@ -149,7 +149,9 @@ impl Imported {
         let found = items(&self.search, &path).await?.unwrap_or_default();
         let text =
             |object: &Value, name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
-        Ok(found.iter().map(|object| (text(object, "name"), text(object, "resourceVersion"))).collect())
+        // Others make ConfigMaps too.
+        let ours = found.iter().filter(|object| text(object, "name").starts_with("c0"));
+        Ok(ours.map(|object| (text(object, "name"), text(object, "resourceVersion"))).collect())
     }
 
     /// Waits until child and store are the same, object by object.

@@ -4,6 +4,12 @@ use std::fmt;
 
 use jiff::{Timestamp, tz::TimeZone};
 
+/// From an IANA name to its time zone.
+type FindZone<'e> = &'e dyn Fn(&str) -> Option<TimeZone>;
+
+/// Fills a buffer.
+type FillRandom<'e> = &'e dyn Fn(&mut [u8]);
+
 /// The clock and the random bytes a rendering may use. The default has neither, so that the same data always give the
 /// same result; a function that would need one is then an error of kind
 /// [`Environment`](crate::ErrorKind::Environment).
@@ -25,9 +31,9 @@ pub struct Environment<'e> {
     pub now: Option<Timestamp>,
     /// Finds time zones by their IANA names, for `dateInZone` and `htmlDateInZone`. A zone that is not found is UTC, as
     /// in sprig.
-    pub time_zone: Option<&'e dyn Fn(&str) -> Option<TimeZone>>,
+    pub time_zone: Option<FindZone<'e>>,
     /// Fills a buffer with random bytes, for `uuidv4`, `shuffle` and the functions whose names begin with `rand`.
-    pub random: Option<&'e dyn Fn(&mut [u8])>,
+    pub random: Option<FillRandom<'e>>,
 }
 
 impl fmt::Debug for Environment<'_> {

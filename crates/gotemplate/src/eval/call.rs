@@ -109,7 +109,8 @@ impl Render<'_> {
 }
 
 fn by_name(function: &Function, fault: Fault) -> Fault {
-    Fault { message: format!("{}: {}", function.name(), fault.message), ..fault }
+    let Fault { kind, message } = fault;
+    Fault::new(kind, format!("{}: {message}", function.name()))
 }
 
 /// Whether so many arguments may be given; the function has `hidden` parameters before them.

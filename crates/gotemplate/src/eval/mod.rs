@@ -88,7 +88,7 @@ impl Render<'_> {
             Node::With(branch) => return self.branch(branch, dot, true),
             Node::Range(branch) => return self.range(branch, dot),
             Node::Template { position, name, argument } => {
-                self.template(*position, name, argument.as_ref(), dot)?
+                self.template(*position, name, argument.as_ref(), dot)?;
             }
             Node::Break => return Ok(Flow::Break),
             Node::Continue => return Ok(Flow::Continue),

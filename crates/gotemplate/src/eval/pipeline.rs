@@ -112,18 +112,18 @@ fn ideal(number: Number) -> Value {
 /// Whether a value may be passed for a parameter of that type.
 pub(super) fn fit(value: Value, wanted: Type, position: Position) -> Evaluated<Value> {
     let fits = match (&value, wanted) {
-        (_, Type::Raw) => true,
         (_, Type::Any) => return Ok(value.or_nil()),
-        (Value::Missing, Type::Map) => {
-            return Ok(Value::map(Map::nil()));
-        }
+        (Value::Missing, Type::Map) => return Ok(Value::map(Map::nil())),
+        (Value::Int(_, kind), Type::Int) => *kind == Int::Int,
+        (Value::Map(map), Type::Map) => map.element() == Element::Any,
+        (_, Type::Raw)
+        | (Value::Text(_), Type::Text)
+        | (Value::Bool(_), Type::Bool)
+        | (Value::Float(_), Type::Float)
+        | (Value::Moment(_), Type::Time) => true,
         (Value::Missing, _) => {
             return Err((Fault::wrong_type(format!("invalid value; expected {}", wanted.name())), position));
         }
-        (Value::Text(_), Type::Text) | (Value::Bool(_), Type::Bool) | (Value::Float(_), Type::Float) => true,
-        (Value::Int(_, kind), Type::Int) => *kind == Int::Int,
-        (Value::Map(map), Type::Map) => map.element() == Element::Any,
-        (Value::Moment(_), Type::Time) => true,
         _ => false,
     };
     if fits {

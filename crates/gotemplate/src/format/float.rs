@@ -56,8 +56,8 @@ impl Decimal {
             }
         }
         let exponent = if self.digits.iter().all(|d| *d == b'0') { 0 } else { self.point - 1 };
-        text.push_str(&format!("e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()));
-        text
+        let sign = if exponent < 0 { '-' } else { '+' };
+        text + &format!("e{sign}{:02}", exponent.abs())
     }
 }
 

@@ -49,12 +49,10 @@ impl Out {
 
     /// What was written, and paid for.
     pub(crate) fn finish(self, budget: &mut Budget) -> Result<Vec<u8>, Limit> {
-        match self.stopped {
-            Some(limit) => Err(limit),
-            None => {
-                budget.make(self.bytes.len())?;
-                Ok(self.bytes)
-            }
+        if let Some(limit) = self.stopped {
+            return Err(limit);
         }
+        budget.make(self.bytes.len())?;
+        Ok(self.bytes)
     }
 }

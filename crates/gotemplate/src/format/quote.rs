@@ -1,6 +1,6 @@
 //! `%q`.
 
-use std::sync::OnceLock;
+use std::{fmt::Write, sync::OnceLock};
 
 use regex::Regex;
 
@@ -13,7 +13,7 @@ pub(crate) fn quote(bytes: &[u8], ascii: bool) -> String {
             escape(&mut text, c, '"', ascii);
         }
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            push_code(&mut text, 'x', 2, u32::from(*byte));
         }
     }
     text.push('"');
@@ -39,11 +39,17 @@ fn escape(text: &mut String, c: char, quote: char, ascii: bool) {
         '\\' => text.push_str("\\\\"),
         c if c == quote => text.extend(['\\', c]),
         ' '..='~' => text.push(c),
-        c if c.is_ascii() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+        c if c.is_ascii() => push_code(text, 'x', 2, u32::from(c)),
         c if !ascii && is_printable(c) => text.push(c),
-        c if u32::from(c) < 0x10000 => text.push_str(&format!("\\u{:04x}", u32::from(c))),
-        c => text.push_str(&format!("\\U{:08x}", u32::from(c))),
+        c if u32::from(c) < 0x10000 => push_code(text, 'u', 4, u32::from(c)),
+        c => push_code(text, 'U', 8, u32::from(c)),
     }
+}
+
+/// An escape by number, of `digits` hexadecimal digits.
+fn push_code(text: &mut String, letter: char, digits: usize, code: u32) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\\{letter}{code:0digits$x}");
 }
 
 /// `unicode.IsPrint`: letters, marks, numbers, punctuation, symbols.

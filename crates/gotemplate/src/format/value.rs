@@ -167,7 +167,8 @@ fn hex(bytes: &[u8], upper: bool, spec: &Spec) -> String {
         if spec.sharp && (at == 0 || spec.space) {
             text.push_str(prefix);
         }
-        text.push_str(&if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
+        let digits = if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
+        text.push_str(&digits);
     }
     text
 }

@@ -46,10 +46,10 @@ pub(super) const TABLE: &[Function] = &[
         cx.list(args.map(0).entries().values().cloned().collect())
     }),
     Function::variadic(&["pick"], &[Type::Map], Type::Text, |cx, args| {
-        filter(cx, &args, |key, names| names.iter().any(|name| *name == key))
+        filter(cx, &args, |key, names| names.contains(&key))
     }),
     Function::variadic(&["omit"], &[Type::Map], Type::Text, |cx, args| {
-        filter(cx, &args, |key, names| names.iter().all(|name| *name != key))
+        filter(cx, &args, |key, names| !names.contains(&key))
     }),
     Function::variadic(&["dig"], &[], Type::Any, dig),
 ];

@@ -15,8 +15,9 @@ pub(super) const TABLE: &[Function] = &[
     Function::new(&["adler32sum"], &[Type::Text], |cx, args| cx.text(adler32(args.bytes(0)).to_string())),
 ];
 
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn hex(digest: &[u8]) -> String {
+    let digits: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 fn adler32(bytes: &[u8]) -> u32 {

@@ -83,7 +83,8 @@ impl Base {
             let whole = count * self.bits / 8;
             let rest = count * self.bits % 8;
             if let Some(at) = padding
-                && (count == 0 || whole * 8 / self.bits + usize::from(whole * 8 % self.bits > 0) != count)
+                && (count == 0
+                    || whole * 8 / self.bits + usize::from(!(whole * 8).is_multiple_of(self.bits)) != count)
             {
                 return Err(at);
             }

@@ -8,7 +8,7 @@ use crate::{
 
 pub(super) const TABLE: &[Function] = &[
     Function::variadic(&["default"], &[Type::Any], Type::Any, |_, args| {
-        Ok(args.from(1).first().filter(|given| given.truth()).unwrap_or(args.value(0)).clone())
+        Ok(args.from(1).first().filter(|given| given.truth()).unwrap_or_else(|| args.value(0)).clone())
     }),
     Function::new(&["empty"], &[Type::Any], |_, args| Ok(Value::Bool(!args.value(0).truth()))),
     Function::variadic(&["coalesce"], &[], Type::Any, |_, args| {

@@ -69,7 +69,7 @@ impl Writer {
             Value::Moment(moment) => self.text(moment.rfc3339().as_bytes()),
             Value::Version(version) => self.text(version.to_string().as_bytes()),
             Value::List(list) if list.is_nil() => self.out.push(b"null"),
-            Value::List(list) => self.members(b"[", b"]", list.items(), |writer, item| writer.value(item)),
+            Value::List(list) => self.members(b"[", b"]", list.items(), Self::value),
             Value::Map(map) if map.is_nil() => self.out.push(b"null"),
             Value::Map(map) => self.members(b"{", b"}", &map.snapshot(), |writer, (key, value)| {
                 writer.text(key);

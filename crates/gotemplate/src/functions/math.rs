@@ -103,7 +103,7 @@ fn atoi(text: &str) -> i64 {
         return 0;
     }
     // Beyond the largest number Go gives that with its error, and the error is dropped.
-    text.parse().unwrap_or(if text.starts_with('-') { i64::MIN } else { i64::MAX })
+    text.parse().unwrap_or_else(|_| if text.starts_with('-') { i64::MIN } else { i64::MAX })
 }
 
 /// From `start` up to, and without, `end`.

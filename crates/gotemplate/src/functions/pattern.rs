@@ -93,8 +93,8 @@ impl Translator<'_> {
                     self.lazy();
                     is_repeated = true;
                 }
-                '{' => match repetition(self.rest) {
-                    Some((length, least, most)) => {
+                '{' => {
+                    if let Some((length, least, most)) = repetition(self.rest) {
                         if was_repeated || most.unwrap_or(least).max(least) > REPETITIONS {
                             return Err(invalid());
                         }
@@ -105,12 +105,11 @@ impl Translator<'_> {
                         self.rest = &self.rest[length..];
                         self.lazy();
                         is_repeated = true;
-                    }
-                    None => {
+                    } else {
                         self.piece(1);
                         self.result.push_str("\\{");
                     }
-                },
+                }
                 '}' => {
                     self.piece(1);
                     self.result.push_str("\\}");
@@ -157,7 +156,7 @@ impl Translator<'_> {
         match c {
             'd' | 'D' | 's' | 'S' | 'w' | 'W' => {
                 self.last = 2;
-                self.result.push_str(&format!("[{}]", perl(c)));
+                self.result.extend(["[", perl(c), "]"]);
             }
             'b' => self.result.push_str("(?-u:\\b)"),
             'B' => self.result.push_str("(?-u:\\B)"),
@@ -204,7 +203,8 @@ impl Translator<'_> {
                 let octal = format!("{c}{}", &self.rest[..digits]);
                 self.rest = &self.rest[digits..];
                 let code = u32::from_str_radix(&octal, 8).map_err(|_| invalid())?;
-                self.result.push_str(&format!("\\x{{{code:x}}}"));
+                let code = format!("\\x{{{code:x}}}");
+                self.result.push_str(&code);
             }
             c if c.is_ascii_punctuation() => self.literal(c),
             _ => return Err(invalid()),
@@ -266,7 +266,7 @@ impl Translator<'_> {
         self.rest = &rest[1..];
         match letter {
             'd' | 's' | 'w' => self.result.push_str(perl(letter)),
-            'D' | 'S' | 'W' => self.result.push_str(&format!("[{}]", perl(letter))),
+            'D' | 'S' | 'W' => self.result.extend(["[", perl(letter), "]"]),
             _ => {
                 self.last += 30;
                 self.unicode_class(letter)?;

@@ -1,6 +1,6 @@
 //! Functions that need random bytes: refused unless the environment has some.
 
-use super::{Args, Context, Function, Type, encoding};
+use super::{Args, Context, Function, Type, digests, encoding};
 use crate::{
     error::{ErrorKind, Fault},
     value::Value,
@@ -11,7 +11,7 @@ pub(super) const TABLE: &[Function] = &[
         let mut bytes = bytes(cx, 16)?;
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = digests::hex(&bytes);
         let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
         Ok(Value::from(parts.join("-")))
     }),

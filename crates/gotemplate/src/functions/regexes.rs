@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Args, Context, Function, Type, pattern::Pattern};
 use crate::{
-    error::{ErrorKind, Fault},
+    error::{ErrorKind, Fault, Limit},
     value::{Element, List, Text, Value},
 };
 
@@ -55,30 +55,33 @@ pub(super) const TABLE: &[Function] = &[
 
 /// The compiled first argument and the second, with the search paid for.
 fn search(cx: &mut Context<'_>, args: Args<'_>) -> Result<(Rc<Pattern>, String), Fault> {
-    let limit = cx.budget.regex_size;
     cx.budget.steps(args.bytes(0).len() as u64)?;
-    let compiled = match cx.patterns.get(args.bytes(0)) {
-        Some(known) => known.clone(),
-        None => {
-            let compiled = if args.bytes(0).len() > limit {
-                Err(crate::error::Limit::Regex.into())
-            } else {
-                // Compiling takes as long as many steps.
-                cx.budget.steps(100)?;
-                Pattern::compile(&args.chars(0), limit).map(Rc::new)
-            };
-            if let Ok(pattern) = &compiled {
-                cx.budget.steps(pattern.size as u64 * 10)?;
-                cx.budget.make(pattern.size.saturating_mul(100))?;
-            }
-            cx.patterns.insert(args.text(0), compiled.clone());
-            compiled
-        }
+    let compiled = match cx.patterns.get(args.bytes(0)).cloned() {
+        Some(known) => known,
+        None => compile(cx, args)?,
     };
     let pattern = compiled?;
     let text = args.chars(1).into_owned();
     cx.budget.steps((text.len() as u64).saturating_mul(pattern.size as u64) / 128)?;
     Ok((pattern, text))
+}
+
+/// Compiles the first argument, and keeps it or its error.
+fn compile(cx: &mut Context<'_>, args: Args<'_>) -> Result<Result<Rc<Pattern>, Fault>, Fault> {
+    let limit = cx.budget.regex_size;
+    let compiled = if args.bytes(0).len() > limit {
+        Err(Limit::Regex.into())
+    } else {
+        // Compiling takes as long as many steps.
+        cx.budget.steps(100)?;
+        Pattern::compile(&args.chars(0), limit).map(Rc::new)
+    };
+    if let Ok(pattern) = &compiled {
+        cx.budget.steps(pattern.size as u64 * 10)?;
+        cx.budget.make(pattern.size.saturating_mul(100))?;
+    }
+    cx.patterns.insert(args.text(0), compiled.clone());
+    Ok(compiled)
 }
 
 fn matches(cx: &mut Context<'_>, args: Args<'_>) -> Result<Value, Fault> {
@@ -104,7 +107,7 @@ fn replace_all(cx: &mut Context<'_>, args: Args<'_>, expands: bool) -> Result<Va
     for captures in pattern.regex.captures_iter(&text) {
         let Some(whole) = captures.get(0) else { continue };
         cx.budget.step()?;
-        push(cx, text[last..whole.start()].as_bytes())?;
+        push(cx, &text.as_bytes()[last..whole.start()])?;
         if expands {
             for piece in template(replacement) {
                 let piece = match piece {
@@ -121,7 +124,7 @@ fn replace_all(cx: &mut Context<'_>, args: Args<'_>, expands: bool) -> Result<Va
         }
         last = whole.end();
     }
-    push(cx, text[last..].as_bytes())?;
+    push(cx, &text.as_bytes()[last..])?;
     Ok(Value::from(result))
 }
 

@@ -18,10 +18,10 @@ pub(super) const TABLE: &[Function] = &[
         cx.text(args.chars(1).trim_matches(|c| set.contains(&c)))
     }),
     Function::new(&["trimSuffix"], &[Type::Text, Type::Text], |cx, args| {
-        cx.text(args.bytes(1).strip_suffix(args.bytes(0)).unwrap_or(args.bytes(1)))
+        cx.text(args.bytes(1).strip_suffix(args.bytes(0)).unwrap_or_else(|| args.bytes(1)))
     }),
     Function::new(&["trimPrefix"], &[Type::Text, Type::Text], |cx, args| {
-        cx.text(args.bytes(1).strip_prefix(args.bytes(0)).unwrap_or(args.bytes(1)))
+        cx.text(args.bytes(1).strip_prefix(args.bytes(0)).unwrap_or_else(|| args.bytes(1)))
     }),
     Function::new(&["contains"], &[Type::Text, Type::Text], |_, args| {
         Ok(Value::Bool(memmem::find(args.bytes(1), args.bytes(0)).is_some()))

@@ -40,7 +40,7 @@ pub use self::{
     authz::{Authorizer, Decision},
     body::{Body, BoxError, empty, full, json_response, status_response, with_type},
     health::Check,
-    limits::{Limits, Permit, collect},
+    limits::{Limits, Permit, collect, held},
     negotiate::{accepts_json, negotiate},
     path::{PathError, RequestInfo, asks_to_watch, parameter},
     serve::{Server, ServerBuilder},

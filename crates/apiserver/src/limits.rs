@@ -174,6 +174,11 @@ impl InFlight {
     }
 }
 
+/// A body that breaks off at `deadline`, and has its company with it until it ends.
+pub fn held<T: Send + Unpin + 'static>(body: Body, deadline: Option<Instant>, company: T) -> Body {
+    Held::new(body, deadline, company).boxed_unsync()
+}
+
 /// An answer's body on its way out: it is cut at the deadline, and its company is dropped when it ends.
 pub(crate) struct Held<T> {
     inner: Option<Body>,

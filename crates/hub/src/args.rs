@@ -68,7 +68,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) allow_clear_tokens: bool,
 
-    /// How long the whole answer to a visit may take that is neither a watch, a followed log nor an upgrade.
+    /// How long the whole answer to a visit, or to a search on a path that may last, may take that is neither a watch, a
+    /// followed log nor an upgrade.
     #[arg(long, default_value = "10m", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) visit_deadline: Duration,
 
@@ -106,6 +107,25 @@ pub(crate) struct Args {
     /// its credentials. Without this flag the system's trusted roots are used.
     #[arg(long)]
     pub(crate) insecure_pediaclusters: bool,
+
+    /// Subresources that the search passes on to the cluster, such as pods/log, exec or services/proxy; proxy alone is
+    /// that of pods, services and nodes. Needs --feature-gates=AllowProxyRequestToClusters=true, like the three flags
+    /// below.
+    #[arg(long, value_delimiter = ',', value_name = "SUBRESOURCE,…")]
+    pub(crate) allowed_proxy_subresources: Vec<String>,
+
+    /// Let requests that the search passes on to a cluster, and that bring no credential for it, use the one with which
+    /// the cluster is synchronised. Who may do that has the right to resources/credentials in clusterpedia.io.
+    #[arg(long)]
+    pub(crate) allow_pediacluster_config_for_proxy_request: bool,
+
+    /// Pass on every request behind resources/clusters/NAME/proxy/ and resources/NAME/proxy/proxy/ to the cluster.
+    #[arg(long)]
+    pub(crate) enable_proxy_path_for_forward_request: bool,
+
+    /// Pass on marked requests (X-Clusterpedia-Forward) also for resources that are not synchronised.
+    #[arg(long)]
+    pub(crate) allow_forward_unsync_resource_request: bool,
 
     #[command(flatten)]
     pub(crate) log: LogFlags,

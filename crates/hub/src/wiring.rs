@@ -19,6 +19,7 @@ const API_SERVICE: &str = "v1alpha1.proxies.clusternet.io";
 
 /// Starts every part of the hub in `tasks`.
 pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
+    let forwarding = search::forwarding(&args)?;
     let config = program::own_cluster(args.kubeconfig.as_deref()).await?;
     let credential = search::credential(&config);
     let client = Client::try_from(config)?;
@@ -63,6 +64,9 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
     let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
+    let options = sync_options(&args);
+    let ways = sync::Ways::new(client.clone(), &options);
+    let live = search::live(forwarding, ways, reach.clone(), tasks.clone());
     let parts = search::Parts {
         tasks,
         client: client.clone(),
@@ -72,20 +76,6 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     };
     let stores = parts.stores()?;
     if let Some(stores) = &stores {
-        let gate = |name, default| args.feature_gates.enabled(name, default);
-        let options = sync::Options {
-            namespace: args.namespace.clone(),
-            reserved_secrets: vec![SERVING_SECRET.to_owned()],
-            gates: sync::Gates {
-                all_resources: gate("AllowSyncAllResources", false),
-                all_custom_resources: gate("AllowSyncAllCustomResources", false),
-            },
-            credentials_from_secrets: gate("ClusterAuthenticationFromSecret", true),
-            insecure_without_ca: args.insecure_pediaclusters,
-            buffer_bytes: usize::from(args.sync_buffer_mib) << 20,
-            sharding_name: args.sharding_name.clone(),
-            ..sync::Options::default()
-        };
         sync::start(tasks, client.clone(), stores.written.clone(), reach.clone(), options, &metrics);
     }
     let options = proxy::Options {
@@ -93,13 +83,13 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         enabled: args.feature_gates.enabled("SocketConnection", true),
     };
     let events = Events::new(client.clone(), "clusternet-hub");
-    let sockets = proxy::Sockets::new(reach, registry, options, events, tasks.clone(), &metrics);
+    let sockets = proxy::Sockets::new(reach, registry, options, events, tasks.clone());
 
     // Until it is read, the server answers health routes only, and ends connections made before with their next request.
     let trust = TrustStore::default();
     trust.follow_config_map(client.clone(), tasks);
     let authorizer = Authorizer::new(client.clone());
-    let mut apis = parts.apis(stores, authorizer.clone(), &certificate, credential);
+    let mut apis = parts.apis(stores, authorizer.clone(), &certificate, credential, live);
     apis.push(Arc::new(sockets));
     let server = ServerBuilder {
         listen: SocketAddr::new(args.bind_address, args.secure_port),
@@ -121,6 +111,23 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     info!(address = %server.address()?, version = env!("CARGO_PKG_VERSION"), "the hub serves");
     tasks.spawn_draining("API server", server.run(tasks.clone()));
     Ok(())
+}
+
+fn sync_options(args: &Args) -> sync::Options {
+    let gate = |name, default| args.feature_gates.enabled(name, default);
+    sync::Options {
+        namespace: args.namespace.clone(),
+        reserved_secrets: vec![SERVING_SECRET.to_owned()],
+        gates: sync::Gates {
+            all_resources: gate("AllowSyncAllResources", false),
+            all_custom_resources: gate("AllowSyncAllCustomResources", false),
+        },
+        credentials_from_secrets: gate("ClusterAuthenticationFromSecret", true),
+        insecure_without_ca: args.insecure_pediaclusters,
+        buffer_bytes: usize::from(args.sync_buffer_mib) << 20,
+        sharding_name: args.sharding_name.clone(),
+        ..sync::Options::default()
+    }
 }
 
 /// The user name of every hub.

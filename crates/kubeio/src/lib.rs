@@ -6,6 +6,7 @@
 //! ```
 //!
 //! * [`Transport`]: a way to the API server of one cluster. [`Direct`] goes to an address, [`Limited`] spares it.
+//! * [`Exchange`]: a request of somebody else's, passed on with its body, upgrades included.
 //! * [`ClusterAccess`]: where a cluster is and how it is entered, from values or from a kubeconfig.
 //! * [`discover`]: what a cluster has.
 //! * [`List`], [`Watch`]: objects as bytes, one after the other, as they arrive.
@@ -37,7 +38,7 @@ mod watch;
 pub use access::{
     AccessError, Authorization, ClientCertificate, ClusterAccess, FileReferences, Secret, Trust,
 };
-pub use direct::Direct;
+pub use direct::{Direct, Exchange};
 pub use discovery::{ApiResource, Discovered, Unavailable, discover};
 pub use error::Error;
 pub use follow::{FollowRequest, Follower, Step};

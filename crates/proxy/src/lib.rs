@@ -10,7 +10,6 @@
 //! only says what must be asked), and the way to the child (that is `reach`).
 
 mod attach;
-mod audit;
 mod caller;
 mod openapi;
 mod refusals;

@@ -8,10 +8,10 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use meta::Status;
 use reach::Reach;
-use runtime::{Tasks, events::Events, metrics::Metrics};
+use runtime::{Tasks, events::Events};
 use tunnel::hub::Registry;
 
-use crate::{attach, audit::VisitMetrics, openapi, refusals::Refusals, visit};
+use crate::{attach, openapi, refusals::Refusals, visit};
 
 /// How visits are served.
 #[derive(Debug, Clone)]
@@ -30,23 +30,15 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) options: Options,
     pub(crate) tasks: Tasks,
-    pub(crate) metrics: VisitMetrics,
     pub(crate) refusals: Refusals,
 }
 
 impl Sockets {
     /// Serves tunnels into `registry` and visits through `reach`; upgraded streams run in `tasks`. Refused tunnels that
     /// people should look into become `events` on the ManagedCluster.
-    pub fn new(
-        reach: Reach,
-        registry: Registry,
-        options: Options,
-        events: Events,
-        tasks: Tasks,
-        metrics: &Metrics,
-    ) -> Self {
-        let (metrics, refusals) = (VisitMetrics::new(metrics), Refusals::new(events));
-        Self(Arc::new(Inner { reach, registry, options, tasks, metrics, refusals }))
+    pub fn new(reach: Reach, registry: Registry, options: Options, events: Events, tasks: Tasks) -> Self {
+        let refusals = Refusals::new(events);
+        Self(Arc::new(Inner { reach, registry, options, tasks, refusals }))
     }
 }
 

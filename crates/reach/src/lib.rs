@@ -10,18 +10,25 @@
 //! * [`Identity`] is who the request is in the child: one, chosen by the hub; whatever identity headers came from
 //!   outside are gone before it is set.
 //!
+//! * [`Open`] is the one line and count that each visit leaves.
+//!
 //! Deliberately absent: authorisation (the callers' business), retries (a request may not be repeatable), and any
 //! credential of a child: they pass through and are forgotten.
 
+mod audit;
 pub mod child;
 mod directory;
+mod error;
 mod headers;
 mod identity;
 mod target;
 mod visit;
 mod wire;
 
+pub use audit::{Open, Record};
 pub use directory::{Directory, Registered};
+pub use error::Error;
+pub use headers::{follows, strip_identity, upgrade_headers, wants_upgrade};
 pub use identity::{Identity, InvalidCredential};
 pub use target::{Target, TargetError};
-pub use visit::{Body, Error, Limits, Reach, Upgraded, UpgradedStream, Visit};
+pub use visit::{Body, Limits, Place, Reach, Upgraded, UpgradedStream, Visit};

@@ -22,7 +22,14 @@ use tokio::{
 };
 use tunnel::hub::Registry;
 
-use crate::{directory::Directory, identity::Identity, target::Target, wire};
+use crate::{
+    audit::{Open, Record, VisitMetrics},
+    directory::Directory,
+    error::Error,
+    identity::Identity,
+    target::Target,
+    wire,
+};
 
 /// A streamed body; errors end the stream.
 pub type Body = tunnel::Body;
@@ -49,45 +56,6 @@ pub struct Limits {
     pub in_flight_per_child: usize,
 }
 
-/// Why a visit did not take place.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No ManagedCluster has this id: the caller's mistake.
-    #[error("no cluster with id {0:?} is registered")]
-    UnknownCluster(String),
-    /// The list of clusters has not been read yet: try again.
-    #[error("the list of clusters has not been read yet")]
-    NotReady,
-    /// The agent of the cluster holds no tunnel: try again when it is back.
-    #[error("the agent of cluster {0:?} is disconnected")]
-    Disconnected(String),
-    /// The child is asked too much already: try again later.
-    #[error("cluster {cluster:?} already serves {limit} requests of this hub")]
-    Busy {
-        /// The cluster's id.
-        cluster: String,
-        /// The limit it is at.
-        limit: usize,
-    },
-    /// The child did not answer in time.
-    #[error("cluster {0:?} did not answer in time")]
-    Timeout(String),
-    /// The child answered with a redirect, which is never followed nor passed on.
-    #[error("the server in the child answered with a redirect to {0:?}, which is not followed")]
-    Redirect(String),
-    /// The path cannot be sent.
-    #[error("the path is not a valid request path")]
-    Path,
-    /// The tunnel failed on the way.
-    #[error("the connection to cluster {cluster:?} failed")]
-    Tunnel {
-        /// The cluster's id.
-        cluster: String,
-        /// What the tunnel says.
-        source: tunnel::Error,
-    },
-}
-
 /// What became of an upgrade.
 pub enum Upgraded {
     /// The child switched protocols: the headers of its 101 and the bytes from here on.
@@ -108,6 +76,12 @@ pub struct UpgradedStream {
     _permit: OwnedSemaphorePermit,
 }
 
+/// A place among the requests in flight to one cluster.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
 /// The way from the hub to every child. Cheap to clone.
 #[derive(Clone)]
 pub struct Reach {
@@ -116,6 +90,7 @@ pub struct Reach {
     limits: Limits,
     in_flight: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
     refused: Counter,
+    visits: VisitMetrics,
 }
 
 impl Reach {
@@ -131,12 +106,24 @@ impl Reach {
             "Requests refused because a child was at its limit of requests in flight",
             Counter::default(),
         );
-        Self { registry, directory, limits, in_flight: Arc::default(), refused }
+        let visits = VisitMetrics::new(metrics);
+        Self { registry, directory, limits, in_flight: Arc::default(), refused, visits }
     }
 
     /// The registered clusters.
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Begins the one line and count of a visit.
+    pub fn record(&self, record: Record) -> Open {
+        Open::new(record, &self.visits)
+    }
+
+    /// A place among the requests in flight to a cluster, held until it is dropped. [`Reach::send`] and
+    /// [`Reach::upgrade`] take one themselves; this is for whoever has another way to a cluster.
+    pub fn place(&self, cluster: &str) -> Result<Place, Error> {
+        self.admit(cluster).map(|permit| Place { _permit: permit })
     }
 
     /// Sends an ordinary request and streams the answer. Hop-by-hop and identity headers of `request` are replaced;

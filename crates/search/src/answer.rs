@@ -15,7 +15,9 @@ use serde_json::{Map, Value, json};
 use store::{Row, Rows};
 
 use crate::{
+    events::Events,
     form::Include,
+    language,
     object::{Broken, Object, Shape},
     status,
     table::{self, Columns},
@@ -29,7 +31,7 @@ pub(crate) enum Format {
     /// A list of this kind and version.
     List { api_version: String, kind: String, shape: Shape },
     /// A Table of one resource.
-    Table { version: &'static str, columns: Columns, include: Include },
+    Table { version: &'static str, columns: Columns, include: Include, api_version: String },
     /// A collection's objects, under the API version that was asked.
     Collection { api_version: String, name: String, shape: Shape, types: BTreeSet<CollectionResourceType> },
     /// A Table of a collection's objects.
@@ -41,8 +43,19 @@ pub(crate) enum Format {
 pub(crate) struct Paging {
     /// Whether it says where the next page begins.
     pub(crate) with_continue: bool,
-    /// How many objects there are from the beginning of this page on, if that is to be told.
-    pub(crate) from_here: Option<u64>,
+    /// How many objects lie before this page, if that is known.
+    pub(crate) passed: Option<u64>,
+    /// How many there are altogether, if it is to be told how many follow.
+    pub(crate) total: Option<u64>,
+    /// The number of the last change that the answer certainly holds.
+    pub(crate) head: u64,
+}
+
+/// Where an answer comes from.
+pub(crate) struct Source {
+    pub(crate) rows: Rows,
+    /// Where the Events of the objects are, if they are to come along.
+    pub(crate) events: Option<Events>,
 }
 
 /// Writes one answer.
@@ -56,13 +69,13 @@ struct Writer {
 /// Answers with all rows. The first piece is awaited, so that a store that fails at once is a Status; later failures
 /// end the body before its end, which every client takes for what it is.
 pub(crate) async fn stream_rows(
-    rows: Rows,
+    source: Source,
     format: Format,
     paging: Paging,
     media_type: &str,
 ) -> Result<Response<Body>, Status> {
     let writer = Writer { format, paging, now: Timestamp::now(), written: 0 };
-    let mut state = State { rows, writer, over: false };
+    let mut state = State { source, writer, over: false };
     let mut first = state.writer.head();
     state.fill(&mut first).await.map_err(|error| match error {
         Failed::Store(error) => status::of_store(&error),
@@ -92,12 +105,13 @@ pub(crate) async fn stream_rows(
 /// A single row: the object itself, or a Table of it.
 pub(crate) fn single(row: &Row, format: Format, media_type: &str) -> Result<Response<Body>, Status> {
     let mut out = Vec::with_capacity(row.json.len() + 512);
-    if let Format::List { shape, .. } = format {
-        Object::of(row).and_then(|object| object.write(shape, &mut out)).map_err(status::broken)?;
+    if let Format::List { shape, api_version, .. } = &format {
+        let object = Object::of(row).map(|object| object.in_version(Some(api_version.as_str())));
+        object.and_then(|object| object.write(*shape, &mut out)).map_err(status::broken)?;
     } else {
         let mut writer = Writer { format, paging: Paging::default(), now: Timestamp::now(), written: 0 };
         out = writer.head();
-        writer.row(row, &mut out).map_err(status::broken)?;
+        writer.row(row, None, &mut out).map_err(status::broken)?;
         writer.tail(None, &mut out);
     }
     Ok(with_type(media_type, out))
@@ -116,7 +130,7 @@ pub(crate) fn plain_table(version: &str, columns: &[TableColumn], rows: Vec<Tabl
 }
 
 struct State {
-    rows: Rows,
+    source: Source,
     writer: Writer,
     over: bool,
 }
@@ -133,10 +147,15 @@ impl State {
     /// Writes rows until a chunk is full or there are no more.
     async fn fill(&mut self, out: &mut Vec<u8>) -> Result<(), Failed> {
         while out.len() < CHUNK {
-            if let Some(row) = self.rows.next().await? {
-                self.writer.row(&row, out)?;
+            let Source { rows, events } = &mut self.source;
+            if let Some(row) = rows.next().await? {
+                let events = match events {
+                    Some(events) => events.about(&row).await?,
+                    None => None,
+                };
+                self.writer.row(&row, events, out)?;
             } else {
-                let token = self.rows.continue_token().map(|token| token.as_str().to_owned());
+                let token = rows.continue_token().map(|token| token.as_str().to_owned());
                 self.writer.tail(token, out);
                 self.over = true;
                 break;
@@ -177,19 +196,22 @@ impl Writer {
         head.into_bytes()
     }
 
-    fn row(&mut self, row: &Row, out: &mut Vec<u8>) -> Result<(), Broken> {
+    fn row(&mut self, row: &Row, events: Option<String>, out: &mut Vec<u8>) -> Result<(), Broken> {
         if self.written > 0 {
             out.push(b',');
         }
         self.written += 1;
         let now = self.now;
         match &mut self.format {
-            Format::List { shape, .. } => Object::of(row)?.write(*shape, out),
-            Format::Table { version, columns, include } => {
-                write_table_row(&columns.cells(row, now), row, version, *include, out)
+            Format::List { shape, api_version, .. } => {
+                Object::of(row)?.with_events(events).in_version(Some(api_version.as_str())).write(*shape, out)
+            }
+            Format::Table { version, columns, include, api_version } => {
+                let shown = Shown { row, events, api_version: Some(api_version.as_str()) };
+                write_table_row(&columns.cells(row, now), shown, version, *include, out)
             }
             Format::Collection { shape, types, .. } => {
-                let object = Object::of(row)?;
+                let object = Object::of(row)?.with_events(events);
                 let resource = &row.position.resource;
                 types.insert(CollectionResourceType {
                     group: resource.group.clone(),
@@ -201,35 +223,44 @@ impl Writer {
             }
             Format::CollectionTable { version, include } => {
                 let cells = collection_cells(row, &Object::of(row)?.kind(), now);
-                write_table_row(&cells, row, version, *include, out)
+                write_table_row(&cells, Shown { row, events, api_version: None }, version, *include, out)
             }
         }
     }
 
     fn tail(&self, token: Option<String>, out: &mut Vec<u8>) {
+        let Paging { with_continue, passed, total, head } = self.paging;
+        let here = passed.map(|passed| passed.saturating_add(self.written));
         let mut paging = Map::new();
-        if let Some(token) = token.filter(|_| self.paging.with_continue) {
-            paging.insert("continue".to_owned(), token.into());
+        if let Some(token) = token.filter(|_| with_continue) {
+            paging.insert("continue".to_owned(), language::with_passed(token, here).into());
         }
-        if let Some(from_here) = self.paging.from_here {
-            let remaining = from_here.saturating_sub(self.written);
-            paging.insert("remainingItemCount".to_owned(), remaining.into());
+        if let Some((total, here)) = total.zip(here) {
+            paging.insert("remainingItemCount".to_owned(), total.saturating_sub(here).into());
         }
         let tail = if let Format::Collection { types, .. } = &self.format {
             paging.insert("resourceTypes".to_owned(), json!(types));
             let members = Value::Object(paging).to_string();
             format!("],{}", members.trim_start_matches('{'))
         } else {
-            paging.insert("resourceVersion".to_owned(), "".into());
+            paging.insert("resourceVersion".to_owned(), head.to_string().into());
             format!("],\"metadata\":{}}}", Value::Object(paging))
         };
         out.extend_from_slice(tail.as_bytes());
     }
 }
 
+/// The object of a row of a Table.
+struct Shown<'a> {
+    row: &'a Row,
+    events: Option<String>,
+    /// The version it is given in, if not that it is stored in.
+    api_version: Option<&'a str>,
+}
+
 fn write_table_row(
     cells: &TableCells,
-    row: &Row,
+    shown: Shown<'_>,
     version: &'static str,
     include: Include,
     out: &mut Vec<u8>,
@@ -239,10 +270,15 @@ fn write_table_row(
     if include != Include::None {
         out.extend_from_slice(b",\"object\":");
     }
+    let Shown { row, events, api_version } = shown;
     match include {
         Include::None => {}
-        Include::Metadata => Object::metadata_of(row)?.write(Shape::Metadata(version), out)?,
-        Include::Object => Object::of(row)?.write(Shape::AsStored, out)?,
+        Include::Metadata => {
+            Object::metadata_of(row)?.with_events(events).write(Shape::Metadata(version), out)?;
+        }
+        Include::Object => {
+            Object::of(row)?.with_events(events).in_version(api_version).write(Shape::AsStored, out)?;
+        }
     }
     out.push(b'}');
     Ok(())

@@ -12,7 +12,7 @@ use meta::Status;
 use serde_json::{Value, json};
 use store::Resource;
 
-use crate::Kind;
+use crate::{Kind, live::Subresource};
 
 const JSON: &str = "application/json";
 const V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -24,22 +24,37 @@ const VERBS: [&str; 2] = ["get", "list"];
 /// The resources that can be searched.
 pub(crate) type Kinds = BTreeMap<Resource, Kind>;
 
+/// What a client can find out about.
+pub(crate) struct Served {
+    pub(crate) kinds: Kinds,
+    /// What of the core group the cluster itself answers.
+    pub(crate) subresources: Vec<Subresource>,
+}
+
+impl Served {
+    /// The subresources of a resource.
+    fn below(&self, resource: &Resource) -> impl Iterator<Item = Subresource> {
+        let is_core = resource.group.is_empty();
+        self.subresources.iter().copied().filter(move |known| is_core && known.parent == resource.resource)
+    }
+}
+
 /// `/api`: the core group in version 1, always, or its resources in the aggregated form.
-pub(crate) fn legacy_versions(kinds: &Kinds, headers: &HeaderMap) -> Result<Response<Body>, Status> {
+pub(crate) fn legacy_versions(served: &Served, headers: &HeaderMap) -> Result<Response<Body>, Status> {
     let classic = json!({
         "kind": "APIVersions", "apiVersion": "v1", "versions": ["v1"], "serverAddressByClientCIDRs": [],
     });
-    let groups = versions(kinds).into_iter().filter(|(group, _)| group.is_empty()).collect();
-    document(headers, &classic, kinds, &groups)
+    let groups = versions(&served.kinds).into_iter().filter(|(group, _)| group.is_empty()).collect();
+    document(headers, &classic, served, &groups)
 }
 
 /// `/apis`: every group but the core group.
-pub(crate) fn groups(kinds: &Kinds, headers: &HeaderMap) -> Result<Response<Body>, Status> {
-    let mut groups = versions(kinds);
+pub(crate) fn groups(served: &Served, headers: &HeaderMap) -> Result<Response<Body>, Status> {
+    let mut groups = versions(&served.kinds);
     groups.remove("");
     let list: Vec<Value> = groups.iter().map(|(name, versions)| group_document(name, versions)).collect();
     let classic = json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": list });
-    document(headers, &classic, kinds, &groups)
+    document(headers, &classic, served, &groups)
 }
 
 /// `/apis/GROUP`
@@ -53,10 +68,10 @@ pub(crate) fn group(kinds: &Kinds, name: &str) -> Result<Value, Status> {
 }
 
 /// `/api/v1` and `/apis/GROUP/VERSION`
-pub(crate) fn group_version(kinds: &Kinds, group: &str, version: &str) -> Result<Value, Status> {
+pub(crate) fn group_version(served: &Served, group: &str, version: &str) -> Result<Value, Status> {
     let is_core = group.is_empty() && version == "v1";
-    let resources: Vec<Value> = of(kinds, group, version)
-        .map(|(resource, kind)| {
+    let resources: Vec<Value> = of(&served.kinds, group, version)
+        .flat_map(|(resource, kind)| {
             let mut document = json!({
                 "name": resource.resource,
                 "singularName": kind.singular,
@@ -65,7 +80,16 @@ pub(crate) fn group_version(kinds: &Kinds, group: &str, version: &str) -> Result
                 "verbs": VERBS,
             });
             with_lists(&mut document, kind);
-            document
+            let below = served.below(resource).map(|subresource| {
+                json!({
+                    "name": subresource.to_string(),
+                    "singularName": "",
+                    "namespaced": kind.namespaced,
+                    "kind": subresource.kind(),
+                    "verbs": subresource.verbs(),
+                })
+            });
+            std::iter::once(document).chain(below).collect::<Vec<_>>()
         })
         .collect();
     if resources.is_empty() && !is_core {
@@ -153,13 +177,13 @@ fn group_document(name: &str, versions: &[String]) -> Value {
 fn document(
     headers: &HeaderMap,
     classic: &Value,
-    kinds: &Kinds,
+    served: &Served,
     groups: &BTreeMap<String, Vec<String>>,
 ) -> Result<Response<Body>, Status> {
     let media_type = negotiate(headers, &[JSON, V2, V2_BETA1])?;
     let document = match media_type {
-        V2 => aggregated("v2", kinds, groups),
-        V2_BETA1 => aggregated("v2beta1", kinds, groups),
+        V2 => aggregated("v2", served, groups),
+        V2_BETA1 => aggregated("v2beta1", served, groups),
         _ => classic.clone(),
     };
     let mut response = with_type(media_type, document.to_string());
@@ -167,19 +191,32 @@ fn document(
     Ok(response)
 }
 
-fn aggregated(api_version: &str, kinds: &Kinds, groups: &BTreeMap<String, Vec<String>>) -> Value {
+fn aggregated(api_version: &str, served: &Served, groups: &BTreeMap<String, Vec<String>>) -> Value {
     let version = |group: &str, version: &String| {
-        let kind = |kind: &Kind| json!({ "group": group, "version": version, "kind": kind.kind });
-        let resources: Vec<Value> = of(kinds, group, version)
+        let kind = |kind: &str| json!({ "group": group, "version": version, "kind": kind });
+        let resources: Vec<Value> = of(&served.kinds, group, version)
             .map(|(resource, of_resource)| {
                 let mut document = json!({
                     "resource": resource.resource,
-                    "responseKind": kind(of_resource),
+                    "responseKind": kind(&of_resource.kind),
                     "scope": if of_resource.namespaced { "Namespaced" } else { "Cluster" },
                     "singularResource": of_resource.singular,
                     "verbs": VERBS,
                 });
                 with_lists(&mut document, of_resource);
+                let below: Vec<Value> = served
+                    .below(resource)
+                    .map(|subresource| {
+                        json!({
+                            "subresource": subresource.name,
+                            "responseKind": kind(subresource.kind()),
+                            "verbs": subresource.verbs(),
+                        })
+                    })
+                    .collect();
+                if !below.is_empty() {
+                    document["subresources"] = json!(below);
+                }
                 document
             })
             .collect();
@@ -215,8 +252,9 @@ mod tests {
 
     #[test]
     fn number_30_the_core_group_is_there_even_without_resources() {
-        assert_eq!(group_version(&Kinds::new(), "", "v1").unwrap()["groupVersion"], "v1");
-        assert_eq!(group_version(&Kinds::new(), "apps", "v1").unwrap_err().code, 404);
+        let nothing = Served { kinds: Kinds::new(), subresources: Vec::new() };
+        assert_eq!(group_version(&nothing, "", "v1").unwrap()["groupVersion"], "v1");
+        assert_eq!(group_version(&nothing, "apps", "v1").unwrap_err().code, 404);
         assert_eq!(group(&Kinds::new(), "").unwrap_err().code, 404);
     }
 }

@@ -10,20 +10,25 @@
 //! * [`Catalogue`]: what is known of the clusters beside their objects; from the parent's
 //!   PediaClusters and ResourceCollections, or whoever knows better.
 //!
+//! * [`Live`]: requests that a cluster answers itself, if the hub's flags let them go there: subresources such as
+//!   `pods/log`, and reads with a marker (contract 4.9).
+//!
 //! A list is streamed from the store to the client and is never in memory as a whole. The resourceVersion of an object
 //! is the number of its last change in the store; the child's own stands in an annotation.
 //!
 //! Deliberately absent: SQL, which belongs to the back ends of the store; synchronising, which `sync` does; watching
-//! and writing; forwarding a request to a cluster; other versions of an object than the stored one; protobuf.
+//! and writing; other versions of an object than the stored one; protobuf.
 
 mod answer;
 mod builtin;
 mod catalogue;
 mod collection;
 mod discovery;
+mod events;
 mod follow;
 mod form;
 pub mod language;
+mod live;
 mod object;
 mod path;
 mod rights;
@@ -33,6 +38,8 @@ mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use catalogue::{Catalogue, Cluster, Kind};
+pub use live::{Flags, Forwarding, Live, Way, Ways};
 pub use serve::Search;

@@ -31,12 +31,26 @@ struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 pub(crate) struct Object<'a> {
     members: Members<'a>,
     row: &'a Row,
+    /// The `apiVersion` to write instead of its own.
+    api_version: Option<&'a str>,
+    /// Its Events, as a JSON array.
+    events: Option<String>,
 }
 
 impl<'a> Object<'a> {
     pub(crate) fn of(row: &'a Row) -> Result<Self, Broken> {
         let members = serde_json::from_slice(&row.json).map_err(|_| Broken)?;
-        Ok(Self { members, row })
+        Ok(Self { members, row, api_version: None, events: None })
+    }
+
+    /// The object in another version, whose fields are the same; `None` is its own.
+    pub(crate) fn in_version(self, api_version: Option<&'a str>) -> Self {
+        Self { api_version, ..self }
+    }
+
+    /// The object with its Events in an annotation.
+    pub(crate) fn with_events(self, events: Option<String>) -> Self {
+        Self { events, ..self }
     }
 
     /// The object as far as its metadata, which stands near its beginning: what follows is not read. For
@@ -46,7 +60,8 @@ impl<'a> Object<'a> {
         // It ends with an error either way: where the metadata was found, or where there is none.
         let _ = serde_json::Deserializer::from_slice(&row.json).deserialize_map(UntilMetadata(&mut found));
         let metadata = found.ok_or(Broken)?;
-        Ok(Self { members: Members(vec![("metadata".into(), metadata)]), row })
+        let members = Members(vec![("metadata".into(), metadata)]);
+        Ok(Self { members, row, api_version: None, events: None })
     }
 
     /// `kind`; empty if there is none.
@@ -73,6 +88,10 @@ impl<'a> Object<'a> {
                     write_name(name, out)?;
                     if name == "metadata" {
                         self.write_metadata(value, out)?;
+                    } else if name == "apiVersion"
+                        && let Some(api_version) = self.api_version
+                    {
+                        serde_json::to_writer(&mut *out, api_version).map_err(|_| Broken)?;
                     } else {
                         out.extend_from_slice(value.get().as_bytes());
                     }
@@ -84,7 +103,8 @@ impl<'a> Object<'a> {
     }
 
     fn write_metadata(&self, metadata: &RawValue, out: &mut Vec<u8>) -> Result<(), Broken> {
-        const OURS: [&str; 2] = [annotations::CLUSTER_NAME, annotations::CHILD_RESOURCE_VERSION];
+        const OURS: [&str; 3] =
+            [annotations::CLUSTER_NAME, annotations::CHILD_RESOURCE_VERSION, annotations::EVENTS];
         let metadata: Members<'_> = serde_json::from_str(metadata.get()).map_err(|_| Broken)?;
         let position = &self.row.position;
         let cluster = json!(position.cluster.as_str());
@@ -94,6 +114,11 @@ impl<'a> Object<'a> {
             position.sequence, OURS[0], OURS[1]
         );
         out.extend_from_slice(begin.as_bytes());
+        if let Some(events) = &self.events {
+            out.push(b',');
+            write_name(OURS[2], out)?;
+            serde_json::to_writer(&mut *out, events).map_err(|_| Broken)?;
+        }
         if let Some(annotations) = metadata.get("annotations") {
             let annotations: Option<Members<'_>> =
                 serde_json::from_str(annotations.get()).map_err(|_| Broken)?;

@@ -6,6 +6,10 @@
 //! resources/all/proxy KUBEPATH            all clusters, for requests that last
 //! resources/NAME/proxy KUBEPATH           one cluster, for requests that last
 //! ```
+//!
+//! Behind the paths of one cluster another `/proxy` may stand before KUBEPATH: then the cluster itself is asked, if the
+//! hub was started so. `resources/c1/proxy/api/v1/pods` is the store's, `resources/clusters/c1/proxy/api/v1/pods` and
+//! `resources/c1/proxy/proxy/api/v1/pods` are the cluster's own.
 
 use api::names::search::ALL_CLUSTERS;
 use apiserver::RequestInfo;
@@ -21,11 +25,19 @@ pub(crate) struct Route {
     pub(crate) cluster: Option<ClusterName>,
     /// What is asked of their API.
     pub(crate) asked: Asked,
+    /// The path there, as it was sent.
+    pub(crate) path: String,
+    /// Whether a `/proxy` before the path says that the cluster itself is asked.
+    pub(crate) by_proxy_path: bool,
+    /// Whether the parent lets requests on this path last.
+    pub(crate) may_last: bool,
 }
 
 /// What a path of the Kubernetes API names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
+    /// Anything: what a cluster is asked behind `/proxy` is not looked at.
+    Anything,
     /// `/version`
     Version,
     /// `/openapi/v2`
@@ -56,27 +68,31 @@ impl Route {
     /// # Errors
     /// 404 for what is no path of the search; 400 for what no server should have to understand.
     pub(crate) fn parse(info: &RequestInfo, base: &str) -> Result<Self, Status> {
-        let (cluster, path) = match (info.name.as_deref(), info.subresource.as_deref()) {
+        let (cluster, path, may_last) = match (info.name.as_deref(), info.subresource.as_deref()) {
             (Some("clusters"), Some(cluster)) if info.tail.len() > 1 => {
-                (Some(ClusterName::new(cluster)), info.tail.as_str())
+                (Some(ClusterName::new(cluster)), info.tail.as_str(), false)
             }
             (Some("clusters"), _) => {
                 return Err(Status::not_found(
                     "A path of the Kubernetes API belongs behind clusters/NAME, for example clusters/NAME/api/v1/pods.",
                 ));
             }
-            (Some(ALL_CLUSTERS), Some("proxy")) => (None, info.tail.as_str()),
+            (Some(ALL_CLUSTERS), Some("proxy")) => (None, info.tail.as_str(), true),
             (Some(cluster), Some("proxy")) if !ROOTS.contains(&cluster) => {
-                (Some(ClusterName::new(cluster)), info.tail.as_str())
+                (Some(ClusterName::new(cluster)), info.tail.as_str(), true)
             }
             _ => {
                 let behind = info.path.strip_prefix(base).ok_or_else(|| {
                     Status::bad_request("The path writes plain characters as escapes; send them as they are.")
                 })?;
-                (None, behind)
+                (None, behind, false)
             }
         };
-        Ok(Self { cluster, asked: Asked::parse(path)? })
+        let to_cluster =
+            path.strip_prefix("/proxy").filter(|path| cluster.is_some() && path.starts_with('/'));
+        let asked = if to_cluster.is_some() { Asked::Anything } else { Asked::parse(path)? };
+        let by_proxy_path = to_cluster.is_some();
+        Ok(Self { cluster, asked, path: to_cluster.unwrap_or(path).to_owned(), by_proxy_path, may_last })
     }
 }
 
@@ -169,6 +185,20 @@ mod tests {
             assert_eq!(route(&format!("/clusters/c1{path}")), (Some("c1".into()), asked.clone()), "{path}");
             assert_eq!(route(&format!("/c1/proxy{path}")), (Some("c1".into()), asked), "{path}");
         }
+    }
+
+    #[test]
+    fn number_83_the_cluster_itself_is_behind_one_more_proxy() {
+        for (path, last) in [("/clusters/c1/proxy/api//x?", false), ("/c1/proxy/proxy/api//x?", true)] {
+            let route = parse(path).unwrap();
+            assert_eq!(
+                (route.asked, route.path.as_str(), route.may_last),
+                (Asked::Anything, "/api//x", last)
+            );
+            assert!(route.by_proxy_path);
+        }
+        assert!(!parse("/c1/proxy/api/v1/pods").unwrap().by_proxy_path);
+        assert_eq!(parse("/all/proxy/proxy/api").unwrap_err().code, 404);
     }
 
     #[test]

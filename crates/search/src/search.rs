@@ -4,29 +4,32 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU64,
     sync::Arc,
+    time::Duration,
 };
 
-use api::names::search::parameters as names;
 use apiserver::{Authorizer, Body, asks_to_watch, json_response, with_type};
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use meta::Status;
 use serde_json::{Value, json};
-use store::{ClusterName, Content, ObjectName, Query, Resource, Row, Start, Store, Visible};
+use store::{ClusterName, Content, ObjectName, Query, Resource, Row, Store, Visible};
 use tokio::sync::watch;
 
 use crate::{
     Catalogue, Kind,
-    answer::{self, Format, Paging},
+    answer::{self, Format, Paging, Source},
     builtin, collection,
-    discovery::{self, Kinds},
+    discovery::{self, Kinds, Served},
+    events::Events,
     form::{self, Form, Include},
     language::{Parameters, Place, Search},
+    live::{Asker, Live, Wanted},
     object::{Object, Shape},
     path::{Asked, Route},
     rights,
     serve::Asking,
     status,
     table::Columns,
+    versions,
 };
 
 /// The Kubernetes version whose kinds are known here.
@@ -36,6 +39,9 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) catalogue: watch::Receiver<Arc<Catalogue>>,
     pub(crate) authorizer: Authorizer,
+    /// How long an answer on a path that may last may take.
+    pub(crate) deadline: Duration,
+    pub(crate) live: Option<Arc<Live>>,
 }
 
 /// The clusters a request is about.
@@ -76,6 +82,33 @@ impl Inner {
         self.catalogue.borrow().clone()
     }
 
+    /// `resources/…`, answered by the cluster itself.
+    pub(crate) async fn forward(
+        &self,
+        wanted: Wanted,
+        asker: &Asker<'_>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Status> {
+        let Some(live) = &self.live else { return Err(Status::internal("Nothing goes to clusters here.")) };
+        let Wanted { cluster, path_and_query, synchronised } = wanted;
+        let catalogue = self.catalogue();
+        if !self.known(&catalogue).await?.contains(&cluster) {
+            return Err(unknown(&cluster));
+        }
+        if let Some((group, plural)) = synchronised {
+            let is_it = |resource: &Resource| resource.group == group && resource.resource == plural;
+            let told =
+                catalogue.clusters.get(&cluster).is_some_and(|known| known.resources.keys().any(is_it));
+            if !told && !self.stored(Some(std::slice::from_ref(&cluster))).await?.iter().any(is_it) {
+                return Err(Status::not_found(format!(
+                    "The resource {plural:?} is not synchronised from the cluster {:?}.",
+                    cluster.as_str()
+                )));
+            }
+        }
+        live.serve(&self.authorizer, &cluster, path_and_query, asker, request).await
+    }
+
     /// `resources/…`
     pub(crate) async fn resources(
         &self,
@@ -92,21 +125,19 @@ impl Inner {
             })),
             Asked::OpenApiV3 => json_response(&json!({ "paths": {} })),
             Asked::LegacyVersions => {
-                discovery::legacy_versions(&self.kinds(&scope, &catalogue).await?, asking.headers)?
+                discovery::legacy_versions(&self.served(&scope, &catalogue).await?, asking.headers)?
             }
-            Asked::Groups => discovery::groups(&self.kinds(&scope, &catalogue).await?, asking.headers)?,
+            Asked::Groups => discovery::groups(&self.served(&scope, &catalogue).await?, asking.headers)?,
             Asked::Group(group) => {
-                json_response(&discovery::group(&self.kinds(&scope, &catalogue).await?, &group)?)
+                json_response(&discovery::group(&self.served(&scope, &catalogue).await?.kinds, &group)?)
             }
             Asked::GroupVersion(group, version) => json_response(&discovery::group_version(
-                &self.kinds(&scope, &catalogue).await?,
+                &self.served(&scope, &catalogue).await?,
                 &group,
                 &version,
             )?),
-            Asked::Objects { subresource: Some(subresource), .. } => {
-                return Err(Status::not_found(format!(
-                    "The subresource {subresource:?} is not synchronised; visit the cluster for it."
-                )));
+            Asked::Anything | Asked::Objects { subresource: Some(_), .. } => {
+                return Err(Status::internal("Only a cluster itself answers this."));
             }
             Asked::Objects { resource, namespace, name, subresource: None } => {
                 let objects = Objects { resource, namespace, name };
@@ -175,18 +206,20 @@ impl Inner {
     ) -> Result<Response<Body>, Status> {
         let (form, media_type) = form::accepted(asking.headers)?;
         let Objects { resource, namespace, name } = objects;
-        let kind = self.kind(&resource, scope, catalogue).await?;
-        let kind = kind.ok_or_else(|| {
+        let (stored, kind) = self.stored_as(&resource, scope, catalogue).await?.ok_or_else(|| {
             Status::not_found(format!(
                 "The resource {resource} is not synchronised from the clusters asked for."
             ))
         })?;
+        let api_version = discovery::group_version_text(&resource.group, &resource.version);
         if kind.namespaced != namespace.is_some() && (namespace.is_some() || name.is_some()) {
             let scope = if kind.namespaced { "lives in a namespace" } else { "does not live in namespaces" };
             return Err(Status::not_found(format!("The resource {resource} {scope}.")));
         }
         let include = Include::parse(parameters.get("includeObject"))?;
-        let table = |version, columns| Format::Table { version, columns, include };
+        let table =
+            |version, columns| Format::Table { version, columns, include, api_version: api_version.clone() };
+        let list = |shape| Format::List { api_version: api_version.clone(), kind: kind.kind.clone(), shape };
         if let Some(name) = name {
             let Some(cluster) = &scope.one else {
                 return Err(Status::bad_request(
@@ -194,11 +227,11 @@ impl Inner {
                 ));
             };
             let object = ObjectName::new(namespace.unwrap_or_default(), name);
-            let row = self
-                .store
-                .get(cluster, &resource, &object)
-                .await
-                .map_err(|error| status::of_store(&error))?;
+            let mut row = None;
+            for resource in &stored {
+                let found = self.store.get(cluster, resource, &object).await;
+                row = row.or(found.map_err(|error| status::of_store(&error))?);
+            }
             let row = row.ok_or_else(|| {
                 let Resource { group, resource, .. } = &resource;
                 let qualified =
@@ -210,9 +243,9 @@ impl Inner {
                 )
             })?;
             let format = match form {
-                Form::Table(version) => table(version, self.columns(&resource, &kind, scope).await?),
-                Form::Metadata(version) => list_of(&resource, &kind, Shape::Metadata(version)),
-                Form::Objects => list_of(&resource, &kind, Shape::AsStored),
+                Form::Table(version) => table(version, self.columns(&stored[0], &kind, scope).await?),
+                Form::Metadata(version) => list(Shape::Metadata(version)),
+                Form::Objects => list(Shape::AsStored),
             };
             return answer::single(&row, format, media_type);
         }
@@ -221,20 +254,15 @@ impl Inner {
                 "watch is not supported on {resource} here; list instead, or watch the cluster itself."
             )));
         }
-        let place = Place { resources: vec![resource.clone().into()], cluster: scope.one.clone(), namespace };
+        let resources = stored.iter().cloned().map(Into::into).collect();
+        let place = Place { resources, cluster: scope.one.clone(), namespace };
         let mut search = Search::parse(place, parameters)?;
-        if search.inject_events {
-            return Err(Status::bad_request(format!(
-                "{}: Events are not added to objects",
-                names::INJECT_EVENTS
-            )));
-        }
         let format = match form {
             Form::Table(version) => {
                 search.query.content = Content::Whole;
-                table(version, self.columns(&resource, &kind, scope).await?)
+                table(version, self.columns(&stored[0], &kind, scope).await?)
             }
-            Form::Objects | Form::Metadata(_) => list_of(&resource, &kind, shape(form, &mut search)),
+            Form::Objects | Form::Metadata(_) => list(shape(form, &mut search)),
         };
         self.select(search, scope, format, media_type).await
     }
@@ -246,23 +274,26 @@ impl Inner {
         format: Format,
         media_type: &str,
     ) -> Result<Response<Body>, Status> {
-        let (with_continue, with_count) = (search.with_continue, search.with_remaining_count);
+        let Search { with_continue, with_remaining_count, inject_events, passed, .. } = search;
+        let failed = |error: store::Error| status::of_store(&error);
         let query = search.allow(scope.allowed(), &scope.known);
-        let from_here = if with_count { self.count_from(&query).await? } else { None };
-        let rows = self.store.select(query).await.map_err(|error| status::of_store(&error))?;
-        answer::stream_rows(rows, format, Paging { with_continue, from_here }, media_type).await
+        // Without a number of what was passed over, how many follow stays untold, as Kubernetes allows.
+        let total = match passed {
+            Some(_) if with_remaining_count => Some(self.store.count(query.clone()).await.map_err(failed)?),
+            _ => None,
+        };
+        // Before the first object: nothing up to this number is missing from the answer.
+        let head = self.store.head().await.map_err(failed)?;
+        let rows = self.store.select(query).await.map_err(failed)?;
+        let events = inject_events.then(|| Events::of(self.store.clone()));
+        let paging = Paging { with_continue, passed, total, head };
+        answer::stream_rows(Source { rows, events }, format, paging, media_type).await
     }
 
-    /// How many objects there are from the beginning of the page on. Behind a token that would take a walk over all of
-    /// them, so there it stays untold, as Kubernetes allows.
-    async fn count_from(&self, query: &Query) -> Result<Option<u64>, Status> {
-        let offset = match &query.start {
-            Start::Beginning => 0,
-            Start::Offset(offset) => *offset,
-            Start::After(_) => return Ok(None),
-        };
-        let all = self.store.count(query.clone()).await.map_err(|error| status::of_store(&error))?;
-        Ok(Some(all.saturating_sub(offset)))
+    /// All clusters there are.
+    async fn known(&self, catalogue: &Catalogue) -> Result<BTreeSet<ClusterName>, Status> {
+        let stored = self.store.clusters().await.map_err(|error| status::of_store(&error))?;
+        Ok(stored.into_iter().chain(catalogue.clusters.keys().cloned()).collect())
     }
 
     /// Which clusters a request is about.
@@ -273,13 +304,9 @@ impl Inner {
         parameters: &Parameters,
         catalogue: &Catalogue,
     ) -> Result<Scope, Status> {
-        let stored = self.store.clusters().await.map_err(|error| status::of_store(&error))?;
-        let known: BTreeSet<ClusterName> =
-            stored.into_iter().chain(catalogue.clusters.keys().cloned()).collect();
-        if let Some(cluster) = &one
-            && !known.contains(cluster)
-        {
-            return Err(Status::bad_request(format!("The cluster {:?} was not found.", cluster.as_str())));
+        let known = self.known(catalogue).await?;
+        if let Some(cluster) = one.as_ref().filter(|one| !known.contains(one)) {
+            return Err(unknown(cluster));
         }
         if one.is_some() {
             return Ok(Scope { one, known, visible: None });
@@ -291,6 +318,15 @@ impl Inner {
         let asked_for = named.map_or_else(|| known.clone(), |named| &named & &known);
         let visible = rights::visible(&self.authorizer, asking.user, &asked_for).await?;
         Ok(Scope { one, known, visible })
+    }
+
+    /// Everything that a client can find out about.
+    async fn served(&self, scope: &Scope, catalogue: &Catalogue) -> Result<Served, Status> {
+        let kinds = self.kinds(scope, catalogue).await?;
+        // Only a path of one cluster leads to the cluster.
+        let live = self.live.as_ref().filter(|_| scope.one.is_some());
+        let subresources = live.map(|live| live.forwarding().all().collect()).unwrap_or_default();
+        Ok(Served { kinds, subresources })
     }
 
     /// Everything that can be searched.
@@ -311,7 +347,26 @@ impl Inner {
                 kinds.insert(resource, kind);
             }
         }
+        versions::complete(&mut kinds);
         Ok(kinds)
+    }
+
+    /// Under which resources the objects of one are stored: under itself, and under versions of it that are the same. And
+    /// its kind. `None` if it is not synchronised.
+    async fn stored_as(
+        &self,
+        resource: &Resource,
+        scope: &Scope,
+        catalogue: &Catalogue,
+    ) -> Result<Option<(Vec<Resource>, Kind)>, Status> {
+        let (mut stored, mut kind) = (Vec::new(), None);
+        for resource in versions::same_as(resource) {
+            if let Some(found) = self.kind(&resource, scope, catalogue).await? {
+                stored.push(resource);
+                kind.get_or_insert(found);
+            }
+        }
+        Ok(kind.map(|kind| (stored, kind)))
     }
 
     /// The kind of a resource; `None` if it is not synchronised.
@@ -364,6 +419,12 @@ impl Inner {
         if kind.columns.is_some() {
             return Ok(Columns::custom(kind.columns.clone()));
         }
+        let clusters = scope.clusters();
+        let told = self.store.description(clusters.as_deref(), resource).await;
+        let told = told.map_err(|error| status::of_store(&error))?;
+        if let Some(columns) = told.and_then(|text| Columns::told(&text)) {
+            return Ok(Columns::custom(Some(columns)));
+        }
         let definitions = Resource::new("apiextensions.k8s.io", "v1", "customresourcedefinitions");
         let name = format!("{}.{}", resource.resource, resource.group);
         let query = Query { names: [name].into(), ..Query::of(definitions) };
@@ -380,6 +441,10 @@ impl Inner {
     }
 }
 
+fn unknown(cluster: &ClusterName) -> Status {
+    Status::bad_request(format!("The cluster {:?} was not found.", cluster.as_str()))
+}
+
 /// How objects are written, and with that how much of them is read.
 fn shape(form: Form, search: &mut Search) -> Shape {
     match form {
@@ -389,11 +454,6 @@ fn shape(form: Form, search: &mut Search) -> Shape {
         }
         Form::Objects | Form::Table(_) => Shape::AsStored,
     }
-}
-
-fn list_of(resource: &Resource, kind: &Kind, shape: Shape) -> Format {
-    let api_version = discovery::group_version_text(&resource.group, &resource.version);
-    Format::List { api_version, kind: kind.kind.clone(), shape }
 }
 
 /// The name under which the API was asked: each of its names has its own answers.

@@ -45,6 +45,12 @@ impl Columns {
         CrdColumns::from_json(&found["additionalPrinterColumns"]).ok().map(Arc::new)
     }
 
+    /// What the synchronisation has told of them.
+    pub(crate) fn told(description: &str) -> Option<Arc<CrdColumns>> {
+        let description: Value = serde_json::from_str(description).ok()?;
+        CrdColumns::from_json(description.get(api::names::search::PRINTER_COLUMNS)?).ok().map(Arc::new)
+    }
+
     /// What stands above the cells.
     pub(crate) fn definitions(&self) -> Vec<TableColumn> {
         let of_kind = match self {

@@ -3,5 +3,6 @@
 mod collections;
 mod discovery;
 mod lists;
+mod live;
 mod rights;
 mod world;

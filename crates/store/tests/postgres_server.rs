@@ -307,7 +307,10 @@ async fn between_two_pieces_of_an_answer_nothing_is_held() {
     // Not even the connection: the server may end all of them.
     let ended =
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'clusterway'";
-    client.query_one(ended, &[]).await.unwrap();
+    eventually("all connections are gone", async || {
+        (client.query_one(ended, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
     let mut left = 0;
     while rows.next().await.unwrap().is_some() {
         left += 1;

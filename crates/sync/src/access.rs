@@ -5,15 +5,19 @@ use k8s_openapi::ByteString;
 use kubeio::{AccessError, Authorization, ClientCertificate, ClusterAccess, FileReferences, Secret, Trust};
 
 use crate::{
+    Options,
     parent::{Parent, ParentError},
     rights::Reader,
 };
 
 /// How a cluster is reached. Two that are equal need no new connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Way {
+pub enum Way {
     /// Through the tunnel of its agent.
-    Tunnel { cluster_id: String },
+    Tunnel {
+        /// Its id among the registered clusters.
+        cluster_id: String,
+    },
     /// At its address.
     Direct(Box<ClusterAccess>),
 }
@@ -68,6 +72,12 @@ pub(crate) struct Policy {
     pub(crate) insecure_without_ca: bool,
 }
 
+impl Policy {
+    pub(crate) fn of(options: &Options) -> Self {
+        Self { secrets: options.credentials_from_secrets, insecure_without_ca: options.insecure_without_ca }
+    }
+}
+
 /// Credentials beside an address.
 #[derive(Default)]
 struct Credentials {
@@ -76,8 +86,24 @@ struct Credentials {
     certificate: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// How the cluster of `spec` is reached.
+/// How the cluster of `spec` is reached and entered.
 pub(crate) async fn resolve(
+    spec: &PediaClusterSpec,
+    parent: &dyn Parent,
+    policy: Policy,
+) -> Result<Way, ConfigError> {
+    match way(spec, parent, policy).await? {
+        Way::Direct(access)
+            if access.authorization == Authorization::None && access.certificate.is_none() =>
+        {
+            Err(ConfigError::NoCredentials(access.server()))
+        }
+        way => Ok(way),
+    }
+}
+
+/// How the cluster of `spec` is reached, with its credentials if there are any.
+pub(crate) async fn way(
     spec: &PediaClusterSpec,
     parent: &dyn Parent,
     policy: Policy,
@@ -104,9 +130,6 @@ pub(crate) async fn resolve(
     }
     let server = spec.apiserver.as_deref().map(str::trim).filter(|server| !server.is_empty());
     let mut access = ClusterAccess::new(server.ok_or(ConfigError::NoServer)?)?;
-    if credentials.token.is_none() && credentials.certificate.is_none() {
-        return Err(ConfigError::NoCredentials(access.server()));
-    }
     access.trust = match credentials.ca {
         Some(ca) => Trust::Roots(ca),
         None if policy.insecure_without_ca => Trust::Insecure,

@@ -5,8 +5,10 @@
 //!                           └─► status                            └─► follow, one for each target ─► store
 //! ```
 //!
+//! [`Ways`] tells others how a cluster is reached.
+//!
 //! Three kinds of files: what should be, given what is (`rules`, `prune`, `place`, `object`, `batch`, `rights`,
-//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `follow`); and the ways out
+//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`); and the ways out
 //! (`access`, `tunnel`, `parent`).
 //!
 //! * Nothing is listed again that did not change: a checkpoint is stored in the transaction of the rows that lead to it,
@@ -22,6 +24,7 @@
 mod access;
 mod batch;
 mod cluster;
+mod columns;
 mod counters;
 #[cfg(test)]
 mod fake;
@@ -42,6 +45,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod ways;
 
 use std::sync::Arc;
 
@@ -56,7 +60,9 @@ use crate::{
     access::Policy, cluster::Shared, counters::Counters, limits::Budget, parent::KubeParent, tunnel::Tunnel,
 };
 
+pub use access::Way;
 pub use rules::Gates;
+pub use ways::{WayError, Ways};
 
 /// How clusters are synchronised.
 #[derive(Debug, Clone)]
@@ -108,11 +114,7 @@ pub fn start(
     options: Options,
     metrics: &Metrics,
 ) {
-    let parent = Arc::new(KubeParent {
-        client: client.clone(),
-        namespace: options.namespace,
-        reserved: options.reserved_secrets,
-    });
+    let parent = Arc::new(KubeParent::new(client.clone(), &options));
     let counters = Counters::register(metrics);
     let shared = move |store| {
         let reach = reach.clone();
@@ -126,10 +128,7 @@ pub fn start(
             lists: Arc::new(Semaphore::new(options.lists.max(1))),
             lists_per_cluster: options.lists_per_cluster,
             budget: Budget::new(options.buffer_bytes),
-            policy: Policy {
-                secrets: options.credentials_from_secrets,
-                insecure_without_ca: options.insecure_without_ca,
-            },
+            policy: Policy::of(&options),
             gates: options.gates,
             sharding_name: options.sharding_name.clone(),
             counters: counters.clone(),

@@ -12,6 +12,8 @@ use kube::{
 };
 use serde_json::json;
 
+use crate::Options;
+
 /// Why the parent did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParentError {
@@ -46,10 +48,10 @@ pub(crate) trait Parent: Send + Sync + 'static {
 
 /// The real one.
 pub(crate) struct KubeParent {
-    pub(crate) client: Client,
-    pub(crate) namespace: String,
+    client: Client,
+    namespace: String,
     /// Secrets of the hub itself.
-    pub(crate) reserved: Vec<String>,
+    reserved: Vec<String>,
 }
 
 /// Whether a PediaCluster may send what is in a Secret to a server of its choice: what belongs to the hub, or lets
@@ -60,6 +62,10 @@ fn may_be_used(secret: &Secret, name: &str, reserved: &[String]) -> bool {
 }
 
 impl KubeParent {
+    pub(crate) fn new(client: Client, options: &Options) -> Self {
+        Self { client, namespace: options.namespace.clone(), reserved: options.reserved_secrets.clone() }
+    }
+
     fn clusters(&self) -> Api<PediaCluster> {
         Api::all(self.client.clone())
     }

@@ -10,7 +10,7 @@ use kubeio::ApiResource;
 use store::Resource;
 
 /// Every group of Kubernetes itself. Their resources are synchronised in one version, those of others are custom.
-const BUILT_IN: [&str; 21] = [
+pub(crate) const BUILT_IN: [&str; 21] = [
     "",
     "admissionregistration.k8s.io",
     "apiextensions.k8s.io",

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    follow, probe,
+    columns, follow, probe,
     prune::{Missing, Verdict},
     report::{ResourceReport, Running, State},
     rules::{Rules, Target},
@@ -36,6 +36,12 @@ pub(crate) async fn run(context: follow::Context, mut rules: watch::Receiver<Arc
     let (token, asked) = (ends.clone(), Arc::clone(&again));
     tasks.spawn("discovery", async move {
         scout::keep_looking(&looking.transport, &looking.board, &found, &asked, &token).await;
+    });
+
+    let (telling, selected, token) = (context.clone(), (rules.clone(), seen.clone()), ends.clone());
+    tasks.spawn("printer columns", async move {
+        let (rules, seen) = selected;
+        columns::keep_told(&telling, rules, seen, &token).await;
     });
 
     let mut session = Session { context, tasks, followers: BTreeMap::new(), missing: Missing::default() };

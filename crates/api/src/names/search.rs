@@ -3,6 +3,10 @@
 /// The PediaCluster name that stands for all clusters in a search URL, `resources/all/proxy/…`.
 pub const ALL_CLUSTERS: &str = "all";
 
+/// The member of a resource's description in the store that has the printer columns of its definition, as they are
+/// there.
+pub const PRINTER_COLUMNS: &str = "additionalPrinterColumns";
+
 /// Label keys inside `labelSelector` that are conditions of the search and never matched against objects. Each does
 /// what the query parameter in its description does.
 pub mod labels {

@@ -8,6 +8,7 @@
 mod authorization;
 mod connection;
 mod dial;
+mod exchange;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use runtime::Tasks;
 
+pub use self::exchange::Exchange;
 use self::{authorization::Credential, dial::Dialer, pool::Pool};
 use crate::{AccessError, Body, ClusterAccess, Error, Lane, Transport};
 
@@ -42,7 +44,7 @@ impl Direct {
     /// A transport to `access`; nothing is connected yet. The connections live in `tasks`.
     pub fn new(access: ClusterAccess, tasks: &Tasks) -> Result<Self, AccessError> {
         let credential = Credential::new(&access.authorization)?;
-        let dialer = Arc::new(Dialer::new(&access, tasks.clone())?);
+        let dialer = Arc::new(Dialer::new(&access, tasks.clone(), &tls::ANY_PROTOCOL)?);
         let pool = || Pool::new(Arc::clone(&dialer), tasks.clone());
         Ok(Self { short: pool(), watches: pool(), access, credential })
     }
@@ -63,20 +65,27 @@ impl Direct {
     /// Makes a request for a path one for this server.
     async fn addressed(&self, request: Request<Bytes>) -> Result<Request<Bytes>, Error> {
         let (mut parts, body) = request.into_parts();
-        let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let server = &self.access.server;
-        let uri = http::Uri::builder()
-            .scheme(server.scheme_str().unwrap_or("https"))
-            .authority(server.authority().map_or("", http::uri::Authority::as_str))
-            .path_and_query(format!("{}{path}", self.access.prefix()))
-            .build();
-        parts.uri = uri.map_err(|_| Error::Broken(String::from("the path of the request is not valid")))?;
+        parts.uri = target(&self.access, &parts.uri)?.0;
         if let Some(value) = self.credential.header().await? {
             parts.headers.insert(header::AUTHORIZATION, value);
         }
         parts.headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
         Ok(Request::from_parts(parts, body))
     }
+}
+
+/// The whole URI of a path at the server, and the value of its `Host` header.
+fn target(access: &ClusterAccess, path: &Uri) -> Result<(Uri, HeaderValue), Error> {
+    let invalid = || Error::Broken(String::from("the path of the request is not valid"));
+    let path = path.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let server = &access.server;
+    let authority = server.authority().map_or("", http::uri::Authority::as_str);
+    let uri = Uri::builder()
+        .scheme(server.scheme_str().unwrap_or("https"))
+        .authority(authority)
+        .path_and_query(format!("{}{path}", access.prefix()))
+        .build();
+    Ok((uri.map_err(|_| invalid())?, HeaderValue::from_str(authority).map_err(|_| invalid())?))
 }
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("clusterway/", env!("CARGO_PKG_VERSION")));

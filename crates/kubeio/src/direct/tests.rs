@@ -335,3 +335,76 @@ async fn a_server_that_leaves_a_ping_unanswered_is_given_up() {
     assert!(began.elapsed() <= Duration::from_secs(26), "{:?}", began.elapsed());
     assert!(connection.is_closed());
 }
+
+/// A server that repeats what it is sent: as its answer, or after switching protocols.
+async fn echo(tasks: Tasks, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    if request.headers().contains_key(header::UPGRADE) {
+        let upgraded = hyper::upgrade::on(&mut request);
+        tasks.spawn("echo", async move {
+            let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded.await.unwrap()));
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+        });
+        let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+        let response = response.header("connection", "Upgrade").header("upgrade", "SPDY/3.1");
+        return Ok(response
+            .body(http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync())
+            .unwrap());
+    }
+    let (parts, body) = request.into_parts();
+    let mut response = Response::new(body.map_err(Into::into).boxed_unsync());
+    *response.headers_mut() = parts.headers;
+    response.headers_mut().insert("path", parts.uri.to_string().parse().unwrap());
+    Ok(response)
+}
+
+/// The way to a server of [`echo`].
+async fn to_echo(tasks: &Tasks) -> crate::ClusterAccess {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/prefix", listener.local_addr().unwrap());
+    let connections = tasks.clone();
+    tasks.spawn("echo", async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let tasks = connections.clone();
+            connections.spawn("connection", async move {
+                let service = service_fn(|request| echo(tasks.clone(), request));
+                let connection = hyper::server::conn::http1::Builder::new();
+                let _ = connection.serve_connection(TokioIo::new(tcp), service).with_upgrades().await;
+            });
+        }
+    });
+    let mut access = crate::ClusterAccess::new(&url).unwrap();
+    access.authorization = Authorization::Bearer(Secret::from("t"));
+    access
+}
+
+fn body(text: &'static str) -> Body {
+    http_body_util::Full::from(text).map_err(|never| match never {}).boxed_unsync()
+}
+
+#[tokio::test]
+async fn an_exchange_passes_a_request_on_with_the_credential_of_the_access() {
+    let tasks = Tasks::new();
+    let exchange = Exchange::new(to_echo(&tasks).await, &tasks).unwrap();
+    let request = Request::post("/api/v1?x=%20y").header("authorization", "Bearer of-the-caller");
+    let request = request.header("x-kept", "1").body(body("sent")).unwrap();
+    let response = exchange.send(request).await.unwrap();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("path"), "/prefix/api/v1?x=%20y");
+    assert_eq!((header("authorization"), header("x-kept")), ("Bearer t".into(), "1".into()));
+    assert_eq!(read(response.into_body(), 100).await.unwrap(), "sent");
+}
+
+#[tokio::test]
+async fn an_exchange_may_switch_protocols() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let tasks = Tasks::new();
+    let exchange = Exchange::new(to_echo(&tasks).await, &tasks).unwrap();
+    let request = Request::get("/exec").header("connection", "Upgrade").header("upgrade", "SPDY/3.1");
+    let mut response = exchange.send(request.body(body("")).unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let mut io = TokioIo::new(hyper::upgrade::on(&mut response).await.unwrap());
+    io.write_all(b"ping").await.unwrap();
+    let mut answer = [0; 4];
+    io.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"ping");
+}

@@ -12,10 +12,10 @@ use rustls::{
 use crate::{AccessError, ClientCertificate, ClusterAccess, Trust};
 
 /// HTTP/2 if the server has it.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+pub(super) const ANY_PROTOCOL: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// The TLS side of `access`.
-pub(super) fn config(access: &ClusterAccess) -> Result<ClientConfig, AccessError> {
+/// The TLS side of `access`, with the protocols to choose from.
+pub(super) fn config(access: &ClusterAccess, protocols: &[&[u8]]) -> Result<ClientConfig, AccessError> {
     let roots = match &access.trust {
         Trust::System => system_roots()?,
         Trust::Roots(pem) => {
@@ -31,7 +31,7 @@ pub(super) fn config(access: &ClusterAccess) -> Result<ClientConfig, AccessError
         let provider = Arc::clone(config.crypto_provider());
         config.dangerous().set_certificate_verifier(Arc::new(Anybody(provider)));
     }
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
 

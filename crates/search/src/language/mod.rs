@@ -93,6 +93,8 @@ pub struct Search {
     pub with_remaining_count: bool,
     /// Whether objects come with their Events.
     pub inject_events: bool,
+    /// How many objects lie before the page, if that is known.
+    pub passed: Option<u64>,
 }
 
 impl Search {
@@ -142,6 +144,7 @@ impl Search {
             None => label.unwrap_or(false),
         };
 
+        let (start, passed) = start(parameters, labels.offset)?;
         let mut query = Query {
             resources: place.resources,
             since: time(names::SINCE, labels.since)?,
@@ -152,7 +155,7 @@ impl Search {
             fields,
             order,
             limit: values::limit(limit(parameters, labels.limit)?),
-            start: start(parameters, labels.offset)?,
+            start,
             content: if flag(names::ONLY_METADATA, None) { Content::Metadata } else { Content::Whole },
             ..Query::default()
         };
@@ -168,6 +171,7 @@ impl Search {
             with_continue: flag(names::WITH_CONTINUE, labels.with_continue),
             with_remaining_count: flag(names::WITH_REMAINING_COUNT, labels.with_remaining_count),
             inject_events: flag(names::INJECT_EVENTS, labels.inject_events),
+            passed,
         })
     }
 
@@ -206,10 +210,19 @@ fn limit(parameters: &Parameters, label: Option<i64>) -> Result<i64, Error> {
     })
 }
 
-fn start(parameters: &Parameters, label: Option<i64>) -> Result<Start, Error> {
+fn start(parameters: &Parameters, label: Option<i64>) -> Result<(Start, Option<u64>), Error> {
     match parameters.given(names::CONTINUE) {
         Some(text) => values::start(text),
-        None => Ok(label.map_or(Start::Beginning, values::offset)),
+        None => Ok(values::counted(label.map_or(Start::Beginning, values::offset))),
+    }
+}
+
+/// The token of a page with the number of objects before that page, so that the next answer can say how many follow
+/// without a walk over all before.
+pub(crate) fn with_passed(token: String, passed: Option<u64>) -> String {
+    match passed {
+        Some(passed) => format!("{token}~{passed}"),
+        None => token,
     }
 }
 

@@ -31,11 +31,26 @@ pub(super) fn offset(offset: i64) -> Start {
 }
 
 /// The value of `continue`: a number of objects to pass over, or a token, which never looks like one.
-pub(super) fn start(text: &str) -> Result<Start, Error> {
+pub(super) fn start(text: &str) -> Result<(Start, Option<u64>), Error> {
     if text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit()) {
-        return integer(names::CONTINUE, text).map(offset);
+        return integer(names::CONTINUE, text).map(|number| counted(offset(number)));
     }
-    Ok(Start::After(Token::from_client(text)))
+    // As `with_passed` wrote it.
+    let parts = text.rsplit_once('~').and_then(|(token, passed)| Some((token, passed.parse().ok()?)));
+    Ok(match parts {
+        Some((token, passed)) => (Start::After(Token::from_client(token)), Some(passed)),
+        None => (Start::After(Token::from_client(text)), None),
+    })
+}
+
+/// A start that is a number says itself how many objects lie before it.
+pub(super) fn counted(start: Start) -> (Start, Option<u64>) {
+    let passed = match &start {
+        Start::Beginning => Some(0),
+        Start::Offset(offset) => Some(*offset),
+        Start::After(_) => None,
+    };
+    (start, passed)
 }
 
 /// How many generations to go up; the store bounds it from above.

@@ -4,6 +4,8 @@ use apiserver::User;
 use http::Method;
 use serde_json::{Value, json};
 
+use store::Resource;
+
 use super::world::World;
 
 fn names(list: &Value, key: &str) -> Vec<String> {
@@ -52,4 +54,33 @@ async fn number_33_who_prefers_aggregated_discovery_gets_it() {
     assert_eq!((&deployments["responseKind"], &deployments["scope"]), (&kind, &json!("Namespaced")));
     let core = ask("/resources/api").await.json();
     assert_eq!(core["items"][0]["versions"][0]["resources"][1]["resource"], "pods");
+}
+
+#[tokio::test]
+async fn number_29_and_38_a_kind_is_given_in_every_version_that_is_the_same() {
+    let world = World::new().await;
+    let apps = world.get("/resources/apis/apps").await.json();
+    assert_eq!(names(&apps["versions"], "version"), ["v1", "v1beta2", "v1beta1"]);
+    assert_eq!(apps["preferredVersion"]["version"], "v1");
+    let older = "/resources/apis/apps/v1beta1/deployments";
+    let list = world.get(older).await.json();
+    assert_eq!((&list["kind"], &list["apiVersion"]), (&json!("DeploymentList"), &json!("apps/v1beta1")));
+    assert_eq!(list["items"][0]["apiVersion"], "apps/v1beta1");
+    assert_eq!(world.table(older).await["columnDefinitions"][2]["name"], "Ready");
+    let one = "/resources/clusters/c1/apis/apps/v1beta2/namespaces/default/deployments/web";
+    assert_eq!(world.get(one).await.json()["apiVersion"], "apps/v1beta2");
+    assert_eq!(world.get("/resources/apis/apps/v1alpha1/deployments").await.code, 404);
+}
+
+#[tokio::test]
+async fn number_38_an_object_stored_in_an_old_version_is_given_in_the_new_one() {
+    let world = World::new().await;
+    let old = json!({"apiVersion": "apps/v1beta1", "kind": "Deployment",
+                     "metadata": {"name": "old", "namespace": "default"}});
+    world.put("c3", Resource::new("apps", "v1beta1", "deployments"), &[old]).await;
+    let list = world.get("/resources/apis/apps/v1/deployments?namespaces=default").await;
+    assert_eq!(list.items(), ["c1/default/web", "c2/default/web", "c3/default/old"]);
+    assert!(!String::from_utf8(list.body).unwrap().contains("v1beta1"));
+    let one = "/resources/clusters/c3/apis/apps/v1/namespaces/default/deployments/old";
+    assert_eq!(world.get(one).await.json()["apiVersion"], "apps/v1");
 }

@@ -1,8 +1,8 @@
 //! Two clusters with Deployments, ReplicaSets and Pods, of which one has widgets too, and their search API.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
-use apiserver::{Authorizer, RequestInfo, User, full};
+use apiserver::{Authorizer, Body, RequestInfo, User, full};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use meta::RawObject;
@@ -12,11 +12,7 @@ use store::{Batch, Change, ClusterName, Resource, SqliteOptions, SqliteStore};
 use tokio::sync::watch;
 use tower::service_fn;
 
-use crate::{
-    Catalogue,
-    search::Inner,
-    serve::{Asking, serve},
-};
+use crate::{Catalogue, live::Asker, search::Inner, serve::serve};
 
 pub(super) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 pub(super) const BASE: &str = "/apis/clusterpedia.io/v1beta1";
@@ -24,7 +20,7 @@ pub(super) const BASE: &str = "/apis/clusterpedia.io/v1beta1";
 pub(super) struct World {
     inner: Inner,
     catalogue: watch::Sender<Arc<Catalogue>>,
-    /// `resource/subresource name` of every question the parent is to answer with yes.
+    /// `resource/subresource name`, with the verb before it if that is not `get`, of every question the parent is to answer with yes.
     pub(super) granted: Arc<Mutex<Vec<String>>>,
     /// The same of every question it was asked.
     pub(super) asked: Arc<Mutex<Vec<String>>>,
@@ -111,7 +107,8 @@ impl World {
         let (catalogue, known) = watch::channel(Arc::new(Catalogue::default()));
         let (granted, asked) = (Arc::default(), Arc::default());
         let authorizer = Authorizer::new(parent(&granted, &asked));
-        let inner = Inner { store: Arc::new(store), catalogue: known, authorizer };
+        let deadline = Duration::from_secs(600);
+        let inner = Inner { store: Arc::new(store), catalogue: known, authorizer, deadline, live: None };
         Self { inner, catalogue, granted, asked, _directory: directory }
     }
 
@@ -123,6 +120,10 @@ impl World {
         let raw = |object: &Value| RawObject::from_json(object.to_string().as_bytes(), "", "").unwrap();
         let changes = objects.iter().map(|object| Change::Upsert(raw(object))).collect();
         self.change(cluster, resource, changes).await;
+    }
+
+    pub(super) async fn describe(&self, cluster: &str, resource: &Resource, text: &str) {
+        self.inner.store.describe(&ClusterName::new(cluster), resource, text.into()).await.unwrap();
     }
 
     pub(super) async fn change(&self, cluster: &str, resource: Resource, changes: Vec<Change>) {
@@ -143,16 +144,44 @@ impl World {
     }
 
     pub(super) async fn ask(&self, user: &User, method: Method, path: &str, accept: &str) -> Answer {
-        let uri: Uri = format!("{BASE}{path}").replace(' ', "%20").parse().unwrap();
-        let info = RequestInfo::parse(&method, &uri).unwrap();
-        let headers: HeaderMap = [(http::header::ACCEPT, accept.parse().unwrap())].into_iter().collect();
-        let query = uri.query().unwrap_or_default();
-        let asking = Asking { user, info: &info, method: &method, headers: &headers, query };
-        let response = serve(&self.inner, &format!("{BASE}/"), &asking).await;
-        let response = response.unwrap_or_else(|status| apiserver::status_response(&status));
-        let (parts, body) = response.into_parts();
+        self.send(user, method, path, &[("accept", accept)]).await
+    }
+
+    /// A request with headers, below [`BASE`].
+    pub(super) async fn send(
+        &self,
+        user: &User,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Answer {
+        let (parts, body) = self.response(user, method, path, headers).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes().into();
         Answer { code: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// The answer before its body has arrived.
+    pub(super) async fn response(
+        &self,
+        user: &User,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Response<Body> {
+        let uri: Uri = format!("{BASE}{path}").replace(' ', "%20").parse().unwrap();
+        let info = RequestInfo::parse(&method, &uri).unwrap();
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let asker = Asker { user, info: &info, audit_id: "a", permit: None };
+        let response =
+            serve(&self.inner, &format!("{BASE}/"), &asker, request.body(full("sent")).unwrap()).await;
+        response.unwrap_or_else(|status| apiserver::status_response(&status))
+    }
+
+    pub(super) fn inner(&mut self) -> &mut Inner {
+        &mut self.inner
     }
 }
 
@@ -165,7 +194,9 @@ fn parent(granted: &Arc<Mutex<Vec<String>>>, asked: &Arc<Mutex<Vec<String>>>) ->
             let body = request.into_body().collect().await.unwrap().to_bytes();
             let review: Value = serde_json::from_slice(&body).unwrap();
             let of = |key: &str| review["spec"]["resourceAttributes"][key].as_str().unwrap().to_owned();
-            let question = format!("{}/{} {}", of("resource"), of("subresource"), of("name"));
+            let verb = Some(of("verb")).filter(|verb| verb != "get").map(|verb| format!("{verb} "));
+            let verb = verb.unwrap_or_default();
+            let question = format!("{verb}{}/{} {}", of("resource"), of("subresource"), of("name"));
             let allowed = granted.lock().contains(&question);
             asked.lock().push(question);
             Ok::<_, Infallible>(Response::new(full(json!({"status": {"allowed": allowed}}).to_string())))

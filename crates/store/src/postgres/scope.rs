@@ -121,7 +121,7 @@ pub(super) async fn begin(
     Ok(Generation { cluster, resource, number: scope.generation as u64 + 1 })
 }
 
-/// Keeps a text about a scope.
+/// Keeps a text about a scope, whoever writes its objects.
 pub(super) async fn describe(
     channel: &Channel,
     memory: &mut Memory,
@@ -130,9 +130,12 @@ pub(super) async fn describe(
     text: &str,
 ) -> Result<(), Error> {
     channel.batch("BEGIN").await?;
-    let scope = lock(channel, memory, cluster, resource).await?;
+    let id = match find(channel, cluster, resource, true).await? {
+        Some(row) => read(&row)?.id,
+        None => lock(channel, memory, cluster, resource).await?.id,
+    };
     let sql = "UPDATE clusterway.scope SET description = $2 WHERE id = $1";
-    channel.execute(sql, &[&scope.id, &text]).await?;
+    channel.execute(sql, &[&id, &text]).await?;
     channel.batch("COMMIT").await
 }
 

@@ -188,14 +188,10 @@ impl Readers {
         work: impl AsyncFnOnce(&Channel) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _turn = self.turn().await?;
-        let mut session = self.session().await?;
+        let mut session = self.begun().await?;
         let result = session
             .run(async |channel| {
-                // All on their way at once: the first statement of `work` does not wait for the answer to BEGIN.
-                let begin = channel.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-                let (begun, done) = futures_util::join!(begin, work(channel));
-                let done = done?;
-                begun?;
+                let done = work(channel).await?;
                 channel.batch("COMMIT").await?;
                 Ok(done)
             })
@@ -213,14 +209,20 @@ impl Readers {
         Arc::clone(&self.turns).acquire_owned().await.map_err(closed)
     }
 
-    async fn session(&self) -> Result<Session, Error> {
+    /// A connection with a snapshot. The answer to BEGIN says that the server has not ended it meanwhile.
+    async fn begun(&self) -> Result<Session, Error> {
+        let begin =
+            async |channel: &Channel| channel.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
         loop {
             let idle = self.idle.lock().pop();
-            let Some(mut session) = idle else { return Session::open(&self.options).await };
-            if !session.is_over() {
+            let Some(mut session) = idle else { break };
+            if !session.is_over() && session.run(begin).await.is_ok() {
                 return Ok(session);
             }
         }
+        let mut session = Session::open(&self.options).await?;
+        session.run(begin).await?;
+        Ok(session)
     }
 
     pub(super) fn keep(&self, session: Session) {

@@ -8,6 +8,7 @@ use crate::fleet::Fleet;
 
 mod audit;
 mod faults;
+mod flags;
 mod queries;
 mod registration;
 mod replicas;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Test> {
         upgrades::exec_attach_logs_cp_and_port_forward_work_with_both_protocols within 240,
         audit::every_visit_is_one_audit_line_with_the_parents_audit_id within 150,
         secrets::no_log_and_no_audit_record_holds_a_credential within 60,
+        flags::a_hub_does_not_start_with_proxy_flags_without_their_gate within 240,
         queries::malformed_and_huge_queries_are_refused_and_the_hub_lives_on within 240,
         streams::a_watch_brings_events_while_it_is_open within 60,
         streams::fifty_unread_streams_block_nobody within 120,

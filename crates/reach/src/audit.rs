@@ -5,7 +5,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use apiserver::Body;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as HttpBody, Frame};
@@ -16,6 +15,8 @@ use prometheus_client::{
 };
 use runtime::metrics::Metrics;
 use tokio::time::Instant;
+
+use crate::Body;
 
 /// What is counted of visits. Labels are few on purpose: clusters come and go, objects never name a series.
 #[derive(Clone, Default)]
@@ -50,17 +51,23 @@ impl VisitMetrics {
 }
 
 /// What is known of a visit before its answer: who, whereto, what.
-pub(crate) struct Record {
-    pub(crate) audit_id: String,
-    pub(crate) user: String,
-    pub(crate) cluster: String,
-    pub(crate) verb: String,
-    pub(crate) path: String,
-    pub(crate) started: Instant,
+pub struct Record {
+    /// The id under which the parent's audit log knows the request.
+    pub audit_id: String,
+    /// Who asks.
+    pub user: String,
+    /// Of which cluster.
+    pub cluster: String,
+    /// The HTTP method.
+    pub verb: String,
+    /// The path there, without the query, which may hold what is nobody's business.
+    pub path: String,
+    /// When it came.
+    pub started: Instant,
 }
 
 /// A record that is written once, whatever happens: at the end of the body, or when the caller goes away.
-pub(crate) struct Open {
+pub struct Open {
     record: Record,
     status: u16,
     bytes: u64,
@@ -75,19 +82,19 @@ impl Open {
     }
 
     /// The visit ended without a body of its own.
-    pub(crate) fn end(mut self, status: u16) {
+    pub fn end(mut self, status: u16) {
         self.status = status;
         self.complete = true;
     }
 
     /// The upgraded stream ended after `bytes`.
-    pub(crate) fn end_stream(mut self, bytes: u64) {
+    pub fn end_stream(mut self, bytes: u64) {
         self.bytes = bytes;
         self.end(101);
     }
 
     /// Follows the body of `response` to its end.
-    pub(crate) fn follow(mut self, response: Response<reach::Body>) -> Response<Body> {
+    pub fn follow(mut self, response: Response<Body>) -> Response<Body> {
         self.status = response.status().as_u16();
         response.map(|inner| Followed { inner, open: self }.boxed_unsync())
     }
@@ -112,7 +119,7 @@ impl Drop for Open {
 }
 
 struct Followed {
-    inner: reach::Body,
+    inner: Body,
     open: Open,
 }
 

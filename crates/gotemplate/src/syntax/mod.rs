@@ -1,0 +1,7 @@
+//! From text to tree: [`lex`] cuts it into tokens, [`parse`] builds blocks, [`pipeline`] what stands in an action.
+
+pub(crate) mod lex;
+pub(crate) mod literal;
+pub(crate) mod parse;
+mod pipeline;
+pub(crate) mod tree;

@@ -348,7 +348,7 @@ fn echo(tasks: &Tasks, mut request: Request<Incoming>) -> Response<Body> {
         let response = response.header("connection", "Upgrade").header("upgrade", "SPDY/3.1");
         return response
             .body(http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync())
-            .unwrap());
+            .unwrap();
     }
     let (parts, body) = request.into_parts();
     let mut response = Response::new(body.map_err(Into::into).boxed_unsync());
@@ -366,7 +366,8 @@ async fn to_echo(tasks: &Tasks) -> crate::ClusterAccess {
         while let Ok((tcp, _)) = listener.accept().await {
             let tasks = connections.clone();
             connections.spawn("connection", async move {
-                let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(echo(&tasks, request))));
+                let service =
+                    service_fn(|request| std::future::ready(Ok::<_, Infallible>(echo(&tasks, request))));
                 let connection = hyper::server::conn::http1::Builder::new();
                 let _ = connection.serve_connection(TokioIo::new(tcp), service).with_upgrades().await;
             });

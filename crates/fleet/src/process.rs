@@ -205,7 +205,9 @@ mod tests {
         let process = sleeper(&directory);
         assert!(process.alive() && process.resident().is_some());
         process.forget_peak().unwrap();
-        assert!(process.peak() >= process.resident());
+        // It may still grow: the peak is read last.
+        let resident = process.resident();
+        assert!(process.peak() >= resident);
         process.stop(Duration::from_secs(5)).await.unwrap();
         assert!(!process.alive());
         let _ = std::fs::remove_dir_all(directory);

@@ -86,6 +86,11 @@ impl Fleet {
             ready_or_log(&agent, async { self.until_ready(&child, DEADLINE).await.map(drop) }).await?;
             step.done();
         }
+        self.until_all_visitable().await
+    }
+
+    /// Waits until every child can be visited: after a hub that was started often, agents take a while to come back.
+    pub async fn until_all_visitable(&self) -> anyhow::Result<()> {
         for child in self.children() {
             let step =
                 self.progress().begin(format_args!("{}: can be visited through the parent", child.name));

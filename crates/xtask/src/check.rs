@@ -148,6 +148,7 @@ async fn on_a_fleet(
     if !of_the_search.is_empty() {
         on_postgres(&fleet, &of_the_search, report).await?;
     }
+    fleet.until_all_visitable().await?;
     *report += selection.test(&fleet).await;
     Ok(())
 }

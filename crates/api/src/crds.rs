@@ -14,6 +14,7 @@ use kube::CustomResourceExt as _;
 use crate::{
     clusters::{ClusterRegistrationRequest, ManagedCluster},
     pedia::{ClusterSyncResources, PediaCluster},
+    policy::{ClusterImportPolicy, PediaClusterLifecycle},
     search::ResourceCollection,
 };
 
@@ -24,6 +25,8 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
         ManagedCluster::crd(),
         PediaCluster::crd(),
         ClusterSyncResources::crd(),
+        ClusterImportPolicy::crd(),
+        PediaClusterLifecycle::crd(),
         ResourceCollection::crd(),
     ]
     .map(mended)

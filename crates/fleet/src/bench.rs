@@ -3,6 +3,7 @@
 mod cost;
 mod echo;
 mod loader;
+mod policies;
 mod rest;
 mod search;
 mod shapes;
@@ -151,6 +152,7 @@ pub fn all() -> Vec<Bench> {
         Bench { name: "size", run: |fleet, _| Box::pin(std::future::ready(cost::size(fleet))) },
         Bench { name: "tunnels", run: |fleet, _| Box::pin(cost::tunnels(fleet)) },
         Bench { name: "search", run: |fleet, options| Box::pin(search::search(fleet, options)) },
+        Bench { name: "policies", run: |fleet, _| Box::pin(policies::policies(fleet)) },
         // Last: they leave many pods in a child.
         Bench { name: "idle", run: |fleet, _| Box::pin(rest::idle(fleet)) },
         Bench { name: "sync", run: |fleet, _| Box::pin(sync::sync(fleet)) },

@@ -43,6 +43,9 @@ Examples:
   # Find something in all of them
   kubectl clusterway search pods -A -l app=web --clusters 'prod-*' --sort -created_at
 
+  # What would this import policy make?
+  kubectl clusterway policy render -f deploy/policies/managedclusters.yaml
+
   # Let another cluster register; prints what to run there
   kubectl clusterway token create
 

@@ -23,7 +23,7 @@ use crate::{
     conditions, grant,
     parent::{Parent, Refusal, Write},
     recipe::{Location, Recipe},
-    registry::Registry,
+    registry::{Readiness, Registry},
     template::Objects,
     usable,
 };
@@ -77,13 +77,13 @@ pub(crate) async fn examine(shared: &Shared, lifecycle: &PediaClusterLifecycle) 
     Ok(found.next)
 }
 
-/// Nothing, if the PediaCluster is just going: what follows is seen when it is gone.
+/// Nothing, if it is too early, or the PediaCluster is just going: what follows is seen when it is gone.
 async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<Option<Findings>, Refusal> {
     let name = lifecycle.name_any();
     let uid = lifecycle.uid().unwrap_or_default();
     let mut status = lifecycle.status.clone().unwrap_or_default();
     let mut references = Vec::new();
-    let gathered = gather(shared, lifecycle, &mut references).await?;
+    let Some(gathered) = gather(shared, lifecycle, &mut references).await? else { return Ok(None) };
     status.references = references;
     let cluster_path = format!("{CLUSTERS}/{name}");
     let existing = shared.parent.read(&cluster_path).await.map_err(later)?;
@@ -102,7 +102,11 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
             };
             let why = created.as_ref().err().cloned().unwrap_or_else(|| Problem::new(CLUSTER_CREATED, ""));
             set(CREATED, created.is_ok(), &why);
-            conditions::remove(&mut status.conditions, UPDATING);
+            if created.is_ok() {
+                set(UPDATING, true, &Problem::new(CLUSTER_UPDATED, ""));
+            } else {
+                conditions::remove(&mut status.conditions, UPDATING);
+            }
             created.is_err()
         }
         Some(cluster) => {
@@ -170,20 +174,22 @@ async fn update(
     }
 }
 
-/// Finds the source and the references. Those that were found are added to `references`.
+/// Finds the source and the references. Those that were found are added to `references`. Nothing, if it is too early to
+/// look for them.
 async fn gather(
     shared: &Shared,
     lifecycle: &PediaClusterLifecycle,
     references: &mut Vec<ResolvedReference>,
-) -> Result<Result<Gathered, Problem>, Refusal> {
+) -> Result<Option<Result<Gathered, Problem>>, Refusal> {
     let name = lifecycle.name_any();
     let mut depends_on = Vec::new();
     let gathered = gather_from(shared, lifecycle, references, &mut depends_on).await;
     shared.registry.depends_only(&name, &depends_on);
     match gathered {
-        Ok(gathered) => Ok(Ok(gathered)),
-        Err(Missing::Says(problem)) => Ok(Err(problem)),
+        Ok(gathered) => Ok(Some(Ok(gathered))),
+        Err(Missing::Says(problem)) => Ok(Some(Err(problem))),
         Err(Missing::Later(refusal)) => Err(refusal),
+        Err(Missing::Soon) => Ok(None),
     }
 }
 
@@ -191,6 +197,8 @@ async fn gather(
 enum Missing {
     Says(Problem),
     Later(Refusal),
+    /// Whoever knows more wakes the lifecycle.
+    Soon,
 }
 
 impl From<Problem> for Missing {
@@ -210,7 +218,11 @@ async fn gather_from(
         let message = "no ClusterImportPolicy owns it; delete it, or let a policy with this name for a cluster take it over";
         return Err(Problem::new(ORPHAN, message).into());
     };
-    shared.registry.ready(policy).map_err(|why| Problem::new(WAIT_DEPENDENT, why))?;
+    match shared.registry.readiness(policy) {
+        Readiness::Ready => {}
+        Readiness::Soon => return Err(Missing::Soon),
+        Readiness::Waits(why) => return Err(Problem::new(WAIT_DEPENDENT, why).into()),
+    }
     let recipe = Recipe::of(&lifecycle.spec)?;
     let source = &lifecycle.spec.source;
     let location = Location {

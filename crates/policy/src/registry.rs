@@ -22,11 +22,23 @@ pub(crate) type ObjectId = u64;
 #[derive(Debug)]
 pub(crate) struct Registry {
     dependents: Mutex<Dependents>,
-    /// Why the lifecycles of a policy have to wait; those of policies that are not in it do not.
-    waits: Mutex<HashMap<String, Result<(), String>>>,
+    /// Of each policy.
+    readiness: Mutex<HashMap<String, Readiness>>,
     /// Whom to tell that a lifecycle of a policy has changed.
     owners: Mutex<HashMap<String, Arc<Notify>>>,
     wakes: mpsc::Sender<String>,
+}
+
+/// Whether the lifecycles of a policy may go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Sources and references have been listed.
+    Ready,
+    /// They soon will be: nothing to be said about it.
+    #[default]
+    Soon,
+    /// They have to wait, for this reason.
+    Waits(String),
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +66,7 @@ impl Registry {
         let (wakes, receiver) = mpsc::channel(WAITING);
         let registry = Self {
             dependents: Mutex::default(),
-            waits: Mutex::default(),
+            readiness: Mutex::default(),
             owners: Mutex::default(),
             wakes,
         };
@@ -102,15 +114,14 @@ impl Registry {
         let _ = self.wakes.send(lifecycle.to_owned()).await;
     }
 
-    /// Whether the lifecycles of a policy may go on, or why not.
-    pub(crate) fn set_ready(&self, policy: &str, ready: Result<(), String>) {
-        self.waits.lock().insert(policy.to_owned(), ready);
+    /// Whether the lifecycles of a policy may go on.
+    pub(crate) fn set_readiness(&self, policy: &str, readiness: Readiness) {
+        self.readiness.lock().insert(policy.to_owned(), readiness);
     }
 
-    /// Whether the lifecycles of a policy may go on, or why not.
-    pub(crate) fn ready(&self, policy: &str) -> Result<(), String> {
-        let unknown = || Err(format!("the ClusterImportPolicy {policy} has not been looked at yet"));
-        self.waits.lock().get(policy).cloned().unwrap_or_else(unknown)
+    /// Whether the lifecycles of a policy may go on.
+    pub(crate) fn readiness(&self, policy: &str) -> Readiness {
+        self.readiness.lock().get(policy).cloned().unwrap_or_default()
     }
 
     /// Tells of changes of the policy's lifecycles.
@@ -127,7 +138,7 @@ impl Registry {
 
     /// The policy is gone.
     pub(crate) fn forget(&self, policy: &str) {
-        self.waits.lock().remove(policy);
+        self.readiness.lock().remove(policy);
         self.owners.lock().remove(policy);
     }
 }
@@ -159,10 +170,10 @@ mod tests {
     #[test]
     fn lifecycles_wait_for_a_policy_nobody_has_looked_at() {
         let (registry, _wakes) = Registry::new();
-        assert!(registry.ready("p").unwrap_err().contains("not been looked at"));
-        registry.set_ready("p", Ok(()));
-        assert_eq!(registry.ready("p"), Ok(()));
+        assert_eq!(registry.readiness("p"), Readiness::Soon);
+        registry.set_readiness("p", Readiness::Ready);
+        assert_eq!(registry.readiness("p"), Readiness::Ready);
         registry.forget("p");
-        assert!(registry.ready("p").is_err());
+        assert_eq!(registry.readiness("p"), Readiness::Soon);
     }
 }

@@ -12,6 +12,7 @@ use api::{
     policy::{ClusterImportPolicy, PediaClusterLifecycle},
 };
 use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, ResourceExt as _,
     core::PartialObjectMeta,
@@ -71,6 +72,7 @@ async fn work(tasks: Tasks, client: Client, options: Options) -> anyhow::Result<
     let shared = Arc::new(Shared { parent, registry, options });
     let (store, writer) = reflector::store();
     let registry = Arc::clone(&shared.registry);
+    let mut digests = Digests::default();
     let lifecycles = readable(Api::<_>::all(client.clone()), watch_config())
         .default_backoff()
         .modify(|lifecycle: &mut PediaClusterLifecycle| lifecycle.metadata.managed_fields = None)
@@ -85,7 +87,19 @@ async fn work(tasks: Tasks, client: Client, options: Options) -> anyhow::Result<
             }
         })
         .reflect(writer)
-        .applied_objects();
+        .try_filter_map(move |event| {
+            let changed = match event {
+                Event::Apply(lifecycle) | Event::InitApply(lifecycle) => {
+                    digests.changed(&lifecycle.metadata).then_some(lifecycle)
+                }
+                Event::Delete(lifecycle) => {
+                    digests.forget(&lifecycle.name_any());
+                    None
+                }
+                Event::Init | Event::InitDone => None,
+            };
+            std::future::ready(Ok(changed))
+        });
     let queue = stream::select_all([
         trigger_self(lifecycles, ()).boxed(),
         woken(wakes).boxed(),
@@ -114,21 +128,40 @@ fn woken(wakes: mpsc::Receiver<String>) -> impl Stream<Item = Wake> + Send {
     stream::unfold(wakes, |mut wakes| async move { Some((Ok(lifecycle(&wakes.recv().await?)), wakes)) })
 }
 
-/// The lifecycles of PediaClusters whose spec has changed, or that are gone. Statuses change all the time.
+/// Tells what has changed from what only has another status, by digests.
+#[derive(Default)]
+struct Digests(HashMap<String, u64>);
+
+impl Digests {
+    /// Whether the object is new or has changed in anything but its status.
+    fn changed(&mut self, meta: &ObjectMeta) -> bool {
+        let mut hasher = DefaultHasher::new();
+        let owners = meta.owner_references.iter().flatten().map(|owner| &owner.uid);
+        (&meta.uid, meta.generation, &meta.finalizers, meta.deletion_timestamp.is_some()).hash(&mut hasher);
+        owners.for_each(|uid| uid.hash(&mut hasher));
+        let digest = hasher.finish();
+        self.0.insert(meta.name.clone().unwrap_or_default(), digest) != Some(digest)
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+}
+
+/// The lifecycles of PediaClusters that somebody has changed, or that are gone.
 fn changed_clusters(client: &Client) -> impl Stream<Item = Wake> + Send + use<> {
     let clusters: Api<PartialObjectMeta<PediaCluster>> = Api::all(client.clone());
-    let mut known: HashMap<String, u64> = HashMap::new();
+    let mut digests = Digests::default();
     watcher(clusters, watch_config()).default_backoff().try_filter_map(move |event| {
         let wake = match event {
-            Event::Apply(cluster) | Event::InitApply(cluster) => {
-                let mut hasher = DefaultHasher::new();
-                (cluster.uid(), cluster.metadata.generation).hash(&mut hasher);
-                let digest = hasher.finish();
-                let before = known.insert(cluster.name_any(), digest);
-                before.is_some_and(|before| before != digest).then(|| cluster.name_any())
+            Event::Apply(cluster) => digests.changed(&cluster.metadata).then(|| cluster.name_any()),
+            Event::InitApply(cluster) => {
+                // The first sight of one is no change: all lifecycles are looked at when the hub starts.
+                let known = digests.0.contains_key(&cluster.name_any());
+                (digests.changed(&cluster.metadata) && known).then(|| cluster.name_any())
             }
             Event::Delete(cluster) => {
-                known.remove(&cluster.name_any());
+                digests.forget(&cluster.name_any());
                 Some(cluster.name_any())
             }
             Event::Init | Event::InitDone => None,

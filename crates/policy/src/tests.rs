@@ -22,7 +22,7 @@ use crate::{
     fake::FakeParent,
     imports::{Imports, Negotiated, Outcome, lifecycle},
     parent::Refusal,
-    registry::Registry,
+    registry::{Readiness, Registry},
 };
 
 /// The policy of the article's last part, to the letter.
@@ -105,7 +105,7 @@ impl World {
     fn new() -> Self {
         let parent = Arc::new(FakeParent::default());
         let (registry, wakes) = Registry::new();
-        registry.set_ready("mcp", Ok(()));
+        registry.set_readiness("mcp", Readiness::Ready);
         let shared = Shared { parent: parent.clone(), registry, options: Options::default() };
         let world = Self { parent, shared, _wakes: wakes };
         world.parent.put(SOURCE, source(json!("True")));
@@ -262,10 +262,21 @@ async fn a_template_that_renders_to_no_pedia_cluster_says_why() {
 #[tokio::test]
 async fn nobody_is_imported_for_nobody_and_not_before_the_policy_is_in_step() {
     let world = World::new();
-    world.shared.registry.set_ready("mcp", Err(String::from("secrets are being listed")));
+    world.shared.registry.set_readiness("mcp", Readiness::Waits(String::from("secrets are being listed")));
     world.waits(WAIT_DEPENDENT, "secrets are being listed").await;
     world.change("/metadata/ownerReferences", json!([]));
     world.waits(ORPHAN, "no ClusterImportPolicy owns it").await;
+}
+
+#[tokio::test]
+async fn a_hub_that_has_just_started_says_nothing_before_it_knows() {
+    let world = World::new();
+    world.look().await;
+    world.stands(CLUSTER_CREATED, CLUSTER_UPDATED).await;
+    world.parent.take_writes();
+    world.shared.registry.forget("mcp");
+    world.stands(CLUSTER_CREATED, CLUSTER_UPDATED).await;
+    assert_eq!(world.parent.take_writes(), [""; 0]);
 }
 
 #[tokio::test]

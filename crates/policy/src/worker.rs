@@ -35,6 +35,7 @@ use crate::{
     imports::{Imports, Negotiated, Outcome, lifecycle as lifecycle_of},
     negotiate::negotiate,
     parent::{Refusal, Write},
+    registry::Readiness,
     sources::{Key, Seen, Sources, Wanted},
     usable,
 };
@@ -129,10 +130,8 @@ impl Worker {
 
     /// The policy cannot be used. What it has imported stays as it is.
     async fn invalid(&mut self, problem: &Problem) {
-        self.shared.registry.set_ready(
-            self.name(),
-            Err(format!("the ClusterImportPolicy {} cannot be used: {}", self.name(), problem.message)),
-        );
+        let why = format!("the ClusterImportPolicy {} cannot be used: {}", self.name(), problem.message);
+        self.shared.registry.set_readiness(self.name(), Readiness::Waits(why));
         let mut status = ClusterImportPolicyStatus {
             conditions: self.status.conditions.clone(),
             ..ClusterImportPolicyStatus::default()
@@ -150,7 +149,7 @@ impl Worker {
         let mut followed = Followed::begin(&self.transport, &policy.spec, negotiated, imports.metadata_is_enough());
         let mut sources = Sources::default();
         let owner = self.shared.registry.owner(self.name());
-        self.not_ready(&Problem::new(WAIT_SYNCED, "sources and references are being listed"));
+        self.shared.registry.set_readiness(self.name(), Readiness::Soon);
         if timeout(PATIENCE * 5, self.lifecycles.wait_until_ready()).await.is_err() {
             self.waits(&Problem::new(LIFECYCLES_UNLISTED, "PediaClusterLifecycles cannot be listed")).await;
             let _ = self.lifecycles.wait_until_ready().await;
@@ -193,7 +192,8 @@ impl Worker {
                         let forbidden = matches!(error, Error::Forbidden(_));
                         if forbidden || !ready || matches!(error, Error::NotFound(_)) {
                             let problem = self.unreadable(&role, &error);
-                            self.not_ready(&problem);
+                            let why = format!("the ClusterImportPolicy {} waits: {}", self.name(), problem.message);
+                            self.shared.registry.set_readiness(self.name(), Readiness::Waits(why));
                             self.waits(&problem).await;
                             if forbidden || matches!(error, Error::NotFound(_)) {
                                 return self.wake_lifecycles().await;
@@ -224,7 +224,7 @@ impl Worker {
             if !ready && sources.are_complete() && followed.unlisted().is_empty() {
                 ready = true;
                 settle_at = Some(Instant::now());
-                self.shared.registry.set_ready(self.name(), Ok(()));
+                self.shared.registry.set_readiness(self.name(), Readiness::Ready);
                 self.wake_lifecycles().await;
             }
         }
@@ -263,11 +263,6 @@ impl Worker {
             error => format!("{what} cannot be listed: {error}"),
         };
         Problem::new(reason, message)
-    }
-
-    fn not_ready(&self, problem: &Problem) {
-        let why = format!("the ClusterImportPolicy {} waits: {}", self.name(), problem.message);
-        self.shared.registry.set_ready(self.name(), Err(why));
     }
 
     /// Makes the lifecycles what the sources say.
@@ -390,7 +385,9 @@ impl Worker {
     /// Says why the policy cannot go on for now.
     async fn waits(&mut self, problem: &Problem) {
         let mut status = self.status.clone();
-        self.condition(&mut status, VALIDATED, true, &Problem::new(SUCCESS, ""));
+        if !conditions::holds(&status.conditions, VALIDATED) {
+            self.condition(&mut status, VALIDATED, true, &Problem::new(SUCCESS, ""));
+        }
         self.condition(&mut status, RECONCILING, false, problem);
         self.publish(status).await;
     }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use testkit::apiserver::{ApiServer, Ask, Fault, SECRETS, Trouble};
 use tokio::{sync::watch, time::sleep};
 
-use crate::{Options, examine::Shared, fake::FakeParent, registry::Registry, worker::supervise};
+use crate::{Options, examine::Shared, fake::FakeParent, registry::{Readiness, Registry}, worker::supervise};
 
 const SOURCES: &str = "/apis/cluster.mcp.io/v1/clusters";
 const POLICY: &str = "/apis/policy.clusterpedia.io/v1alpha1/clusterimportpolicies/mcp";
@@ -170,7 +170,7 @@ async fn every_selected_object_has_a_lifecycle_as_long_as_it_is_there() {
     assert!(told.starts_with("spec.source.selectorTemplate selects 1 of 2 clusters.cluster.mcp.io, 0 are imported"));
     assert_eq!((&world.status()["sources"], &world.status()["selected"]), (&json!(2), &json!(1)));
     world.until_reason("Validated", SUCCESS).await;
-    assert_eq!(world.registry.ready("mcp"), Ok(()));
+    assert_eq!(world.registry.readiness("mcp"), Readiness::Ready);
     let lifecycle = world.parent.get(&format!("{LIFECYCLES}/mcp-a")).unwrap();
     assert_eq!(lifecycle["metadata"]["ownerReferences"][0]["uid"], "p");
     assert_eq!(lifecycle["spec"]["references"][0]["version"], "v1");
@@ -253,7 +253,8 @@ async fn what_the_hub_may_not_list_comes_with_the_line_that_grants_it() {
     world.server.forbid(SOURCES);
     let told = world.until_reason("Reconciling", SOURCES_UNLISTED).await;
     assert!(told.contains("kubectl create clusterrole clusterway-policy-mcp-clusters --verb=get,list,watch"), "{told}");
-    assert!(world.registry.ready("mcp").unwrap_err().contains("kubectl create clusterrole"));
+    let waits = format!("{:?}", world.registry.readiness("mcp"));
+    assert!(waits.contains("Waits") && waits.contains("kubectl create clusterrole"), "{waits}");
     let mut world = World::new(true);
     world.server.forbid(SECRETS);
     let told = world.until_reason("Reconciling", NOT_SYNCED).await;

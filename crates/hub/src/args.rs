@@ -103,6 +103,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "", value_parser = sharding_name, value_name = "NAME")]
     pub(crate) sharding_name: String,
 
+
     /// Do not verify the API server of a PediaCluster that has no caData. Whoever stands between reads its objects and
     /// its credentials. Without this flag the system's trusted roots are used.
     #[arg(long)]

@@ -19,6 +19,7 @@ use store::{
     SqliteStore, Store, StoredVersion,
 };
 use testkit::apiserver::ApiServer;
+use tokio::sync::Notify;
 
 use crate::parent::{Parent, ParentError};
 
@@ -80,7 +81,20 @@ impl Transport for To {
     }
 }
 
-/// A store whose writes can be made to fail.
+/// A tunnel to an API server: who waits for it is told when it opens.
+pub(crate) struct Tunnelled(pub(crate) To, pub(crate) Arc<Notify>);
+
+impl Transport for Tunnelled {
+    fn send(&self, request: Request<Bytes>, lane: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>> {
+        self.0.send(request, lane)
+    }
+
+    fn opened(&self) -> BoxFuture<'static, ()> {
+        Box::pin(Arc::clone(&self.1).notified_owned())
+    }
+}
+
+/// A store that can be made to fail, except for searches.
 pub(crate) struct FlakyStore {
     inner: Arc<SqliteStore>,
     fails: AtomicBool,
@@ -125,7 +139,7 @@ impl Store for FlakyStore {
     }
 
     fn checkpoints(&self, cluster: &ClusterName) -> Answer<'_, Vec<Checkpoint>> {
-        self.inner.checkpoints(cluster)
+        self.unless_it_fails(self.inner.checkpoints(cluster))
     }
 
     fn clusters(&self) -> Answer<'_, Vec<ClusterName>> {

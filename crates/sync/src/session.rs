@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::{names::search::sync_reasons, pedia::SyncState};
-use runtime::{CancellationToken, Tasks};
+use runtime::{Backoff, CancellationToken, Tasks};
 use store::Resource;
 use tokio::{
     sync::{Notify, watch},
@@ -19,8 +19,10 @@ use crate::{
     scout::{self, Found},
 };
 
-/// After what could not be removed, or has to be looked at once more.
-const LATER: Duration = Duration::from_secs(15);
+/// The first wait after the store did not do what was asked, and the longest.
+const STORE: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(15)];
+/// The cluster is asked again so often what it has, if it seems to have lost something.
+const LOOKS: Duration = Duration::from_secs(15);
 
 /// Runs until `tasks` ends; then nothing of it writes to the store any more.
 pub(crate) async fn run(context: follow::Context, mut rules: watch::Receiver<Arc<Rules>>, tasks: Tasks) {
@@ -44,7 +46,14 @@ pub(crate) async fn run(context: follow::Context, mut rules: watch::Receiver<Arc
         columns::keep_told(&telling, rules, seen, &token).await;
     });
 
-    let mut session = Session { context, tasks, followers: BTreeMap::new(), missing: Missing::default() };
+    let [first, longest] = STORE;
+    let mut session = Session {
+        context,
+        tasks,
+        followers: BTreeMap::new(),
+        missing: Missing::default(),
+        store: Backoff::new(first, longest),
+    };
     loop {
         let next = session.round(&rules, &seen, &there, &again, &ends).await;
         tokio::select! {
@@ -79,6 +88,8 @@ struct Session {
     tasks: Tasks,
     followers: BTreeMap<Resource, Following>,
     missing: Missing,
+    /// Waits for the store.
+    store: Backoff,
 }
 
 /// A follower at work.
@@ -174,14 +185,14 @@ impl Session {
             Ok(stored) => stored,
             Err(error) => {
                 tracing::debug!(cluster = %self.context.cluster, %error, "the store does not say what it has");
-                return Some(Instant::now() + LATER);
+                return Some(Instant::now() + self.store.next());
             }
         };
         let mut known: Vec<Resource> = stored.into_iter().map(|stored| stored.resource).collect();
         known.extend(self.followers.keys().cloned());
         known.sort();
         known.dedup();
-        let mut later = None;
+        let (mut later, mut failed) = (None, false);
         for resource in known {
             if ends.is_cancelled() {
                 return None;
@@ -196,15 +207,19 @@ impl Session {
                     if Instant::now() >= at {
                         again.notify_one();
                     }
-                    later = Some(later.unwrap_or(at).min(at).max(Instant::now() + LATER));
+                    later = Some(later.unwrap_or(at).min(at).max(Instant::now() + LOOKS));
                 }
                 Verdict::Remove => {
                     if !self.remove(&resource).await {
-                        later = Some(Instant::now() + LATER);
+                        failed = true;
                     }
                 }
             }
         }
+        if failed {
+            return Some(Instant::now() + self.store.next());
+        }
+        self.store.reset();
         later
     }
 

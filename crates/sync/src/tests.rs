@@ -16,16 +16,16 @@ use serde_json::json;
 use store::{ClusterName, ObjectName, Query, Resource, SqliteOptions, SqliteStore, Store};
 use testkit::apiserver::{ApiServer, Ask, Fault, NODES, PODS, SECRETS, Trouble};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinHandle,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::{
     access::Policy,
     cluster::{self, Cluster, Shared, Wanted},
     counters::Counters,
-    fake::{FakeParent, FlakyStore, To},
+    fake::{FakeParent, FlakyStore, To, Tunnelled},
     limits::Budget,
     rules::{Gates, Rules},
 };
@@ -384,6 +384,46 @@ async fn a_cluster_that_does_not_answer_keeps_its_rows_and_comes_back_by_itself(
     hub.until_names("one", &pods(), &set(&["a/p", "a/q"])).await;
     synced.until("Ready Ready").await;
     assert_eq!(cluster.asked(Ask::List, PODS), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_whose_tunnel_opens_after_an_hour_is_synchronised_within_seconds() {
+    let cluster = ApiServer::new();
+    cluster.pod("a", "p");
+    cluster.set_down(true);
+    let opened = Arc::new(Notify::new());
+    let tunnel = Tunnelled(To(Arc::clone(&cluster)), Arc::clone(&opened));
+    let hub = Hub::over([("one".to_owned(), Arc::new(tunnel) as Arc<dyn Transport>)].into()).await;
+    let synced = hub.sync("one", vec![rule("", &["pods"])]);
+    synced.until("ClusterHealthy NotReachable").await;
+    sleep(Duration::from_secs(3_600)).await;
+    cluster.set_down(false);
+    opened.notify_waiters();
+    let began = Instant::now();
+    hub.until_names("one", &pods(), &set(&["a/p"])).await;
+    synced.until("Ready Ready").await;
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_goes_while_the_store_is_away_takes_its_rows_along_soon_after() {
+    let cluster = ApiServer::new();
+    cluster.pod("a", "p");
+    cluster.put(NODES, "", "n", &json!({}), &json!({}));
+    let nodes = Resource::new("", "v1", "nodes");
+    let hub = Hub::new(&[("one", &cluster)]).await;
+    let store = FlakyStore::new(hub.store.clone());
+    let synced = hub.sync_into(store.clone(), "one", vec![rule("", &["pods", "nodes"])]);
+    hub.until_names("one", &nodes, &set(&["/n"])).await;
+    synced.until_resource("nodes", SyncState::Syncing).await;
+    store.fail(true);
+    synced.change("one", vec![rule("", &["pods"])]);
+    // For the first attempt and perhaps a second.
+    sleep(Duration::from_millis(200)).await;
+    store.fail(false);
+    let began = Instant::now();
+    hub.until_names("one", &nodes, &set(&[])).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,8 +18,11 @@
 //! * Rows go when an object, a rule or a PediaCluster goes; never because a cluster could not be reached or asked.
 //! * The values in Secrets are dropped before anything is stored, unless every rule that selects them says otherwise.
 //!
-//! Deliberately absent: Events in the rows of what they are about (`eventsInvolvedResources`), conversion between
-//! versions, carrying what is stored from one shard's store to another's, and everything about reading the store.
+//! * Events about what a rule selects (`eventsInvolvedResources`) are synchronised as the Events they are, and go when
+//!   they go in the cluster; whoever reads the store finds them by what they are about.
+//!
+//! Deliberately absent: conversion between versions, carrying what is stored from one shard's store to another's, and
+//! everything about reading the store.
 
 mod access;
 mod batch;

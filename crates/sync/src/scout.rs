@@ -67,6 +67,8 @@ pub(crate) async fn keep_looking(
             () = changed(services) => sleep(SETTLES).await,
         }
     }
+}
+
 /// What says that there is something else to be found: the definitions of custom resources, and the servers of others.
 fn definitions_and_services(transport: &Arc<dyn Transport>) -> [Follower; 2] {
     let definitions = ("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition");

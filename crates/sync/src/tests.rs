@@ -427,6 +427,35 @@ async fn a_rule_that_goes_while_the_store_is_away_takes_its_rows_along_soon_afte
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_events_of_what_a_rule_selects_are_followed_without_naming_them() {
+    const EVENTS: &str = "/api/v1/events";
+    let cluster = ApiServer::new();
+    cluster.serve(EVENTS, "Event", true);
+    let event = |name: &str, kind: &str| {
+        cluster.put(EVENTS, "a", name, &json!({}), &json!({ "involvedObject": { "kind": kind } }));
+    };
+    event("pulled", "Pod");
+    event("rebooted", "Node");
+    let events = Resource::new("", "v1", "events");
+    let hub = Hub::new(&[("one", &cluster)]).await;
+    let of = |names: &[&str]| {
+        let events_involved_resources = names.iter().map(|&name| name.to_owned()).collect();
+        SyncRule { events_involved_resources, ..rule("", &["pods", "nodes"]) }
+    };
+    let synced = hub.sync("one", vec![of(&["pods"])]);
+    hub.until_names("one", &events, &set(&["a/pulled"])).await;
+    synced.until_resource("events", SyncState::Syncing).await;
+    event("started", "Pod");
+    hub.until_names("one", &events, &set(&["a/pulled", "a/started"])).await;
+    synced.change("one", vec![of(&["*"])]);
+    hub.until_names("one", &events, &set(&["a/pulled", "a/rebooted", "a/started"])).await;
+    cluster.delete(EVENTS, "a", "pulled");
+    hub.until_names("one", &events, &set(&["a/rebooted", "a/started"])).await;
+    synced.change("one", vec![of(&[])]);
+    hub.until_names("one", &events, &set(&[])).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn number_25_a_cluster_that_goes_to_another_shard_is_let_go_and_keeps_its_rows() {
     let cluster = ApiServer::new();
     cluster.pod("a", "p");

@@ -98,6 +98,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 256, value_name = "MIB")]
     pub(crate) sync_buffer_mib: u16,
 
+    /// Resources of one cluster that are synchronised at most, whatever the rules of its PediaCluster select; each is a
+    /// watch on its API server.
+    #[arg(long, default_value_t = 2000, value_name = "N")]
+    pub(crate) max_resources_per_cluster: usize,
+
     /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName, each once the hub of the
     /// shard before has let it go. Lower-case letters, digits and hyphens.
     #[arg(long, default_value = "", value_parser = sharding_name, value_name = "NAME")]

@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) policy: Policy,
     pub(crate) gates: Gates,
+    /// Resources of one cluster that are followed at most.
+    pub(crate) most_resources: usize,
     pub(crate) sharding_name: String,
     pub(crate) counters: Counters,
 }
@@ -236,7 +238,7 @@ impl Supervisor {
             reader: way.reader(),
         };
         let (rules, receiver) = watch::channel(rules);
-        let running = session::run(context, receiver, tasks.clone());
+        let running = session::run(context, receiver, self.shared.most_resources, tasks.clone());
         let task = tasks.spawn_draining(format!("sync of {}", self.name), running);
         Session { way, rules, report, tasks, task }
     }

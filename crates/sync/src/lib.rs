@@ -87,6 +87,8 @@ pub struct Options {
     pub lists_per_cluster: usize,
     /// Bytes of all clusters that may wait for the store, beside one object for each resource that is being read.
     pub buffer_bytes: usize,
+    /// Resources of one cluster that are synchronised at most, whatever its rules select: each costs the cluster a watch.
+    pub resources_per_cluster: usize,
     /// Which PediaClusters are ours: those with this `spec.shardingName`; empty is the default shard.
     pub sharding_name: String,
 }
@@ -102,6 +104,7 @@ impl Default for Options {
             lists: 8,
             lists_per_cluster: 2,
             buffer_bytes: 256 << 20,
+            resources_per_cluster: 2_000,
             sharding_name: String::new(),
         }
     }
@@ -133,6 +136,7 @@ pub fn start(
             budget: Budget::new(options.buffer_bytes),
             policy: Policy::of(&options),
             gates: options.gates,
+            most_resources: options.resources_per_cluster,
             sharding_name: options.sharding_name.clone(),
             counters: counters.clone(),
         })

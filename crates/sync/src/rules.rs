@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::pedia::{SecretData, SyncRule};
 use kubeio::ApiResource;
@@ -171,6 +171,25 @@ impl Rules {
         }
         targets
     }
+}
+
+/// Leaves at most `most` of the targets: those that are `known` first, then others in order. So a new resource takes no
+/// other's place. The answer is how many there were, if they were more.
+pub(crate) fn bound(
+    targets: &mut BTreeMap<Resource, Target>,
+    most: usize,
+    known: &BTreeSet<Resource>,
+) -> Option<usize> {
+    let selected = targets.len();
+    if selected <= most {
+        return None;
+    }
+    let mut order: Vec<Resource> = targets.keys().cloned().collect();
+    order.sort_by_key(|resource| !known.contains(resource));
+    for resource in &order[most..] {
+        targets.remove(resource);
+    }
+    Some(selected)
 }
 
 /// Whether a group is one of Kubernetes itself.

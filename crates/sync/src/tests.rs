@@ -39,6 +39,8 @@ struct Hub {
     lists: usize,
     /// Bytes that may wait for the store.
     budget: usize,
+    /// Resources of a cluster.
+    most_resources: usize,
     _directory: tempfile::TempDir,
 }
 
@@ -62,7 +64,14 @@ impl Hub {
     async fn over(clusters: HashMap<String, Arc<dyn Transport>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(SqliteOptions::new(directory.path().join("s.db"))).await.unwrap();
-        Self { store: Arc::new(store), clusters, lists: 8, budget: 64 << 20, _directory: directory }
+        Self {
+            store: Arc::new(store),
+            clusters,
+            lists: 8,
+            budget: 64 << 20,
+            most_resources: 100,
+            _directory: directory,
+        }
     }
 
     /// Synchronises the cluster `id` under the same name.
@@ -82,6 +91,7 @@ impl Hub {
             budget: Budget::new(self.budget),
             policy: Policy { secrets: true, insecure_without_ca: false },
             gates: Gates::default(),
+            most_resources: self.most_resources,
             sharding_name: String::new(),
             counters: Counters::default(),
         });
@@ -424,6 +434,27 @@ async fn a_rule_that_goes_while_the_store_is_away_takes_its_rows_along_soon_afte
     let began = Instant::now();
     hub.until_names("one", &nodes, &set(&[])).await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_select_too_much_are_told_and_followed_as_far_as_it_goes() {
+    let cluster = ApiServer::new();
+    cluster.pod("a", "p");
+    let mut hub = Hub::new(&[("one", &cluster)]).await;
+    hub.most_resources = 1;
+    let synced = hub.sync("one", vec![rule("", &["pods"])]);
+    synced.until("Ready Ready").await;
+    // Nodes come first in order, and take nobody's place.
+    synced.change("one", vec![rule("", &["nodes", "pods"])]);
+    synced.until("Validated InvalidSyncResources").await;
+    let told = synced.parent.statuses.lock().last().cloned().unwrap().conditions.remove(0).message;
+    assert!(told.contains("select 2 resources") && told.contains("--max-resources-per-cluster"), "{told}");
+    cluster.pod("a", "q");
+    hub.until_names("one", &pods(), &set(&["a/p", "a/q"])).await;
+    assert!(!synced.resources().contains_key("nodes"));
+    synced.change("one", vec![rule("", &["nodes"])]);
+    synced.until("Ready Ready").await;
+    synced.until_resource("nodes", SyncState::Syncing).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -116,6 +116,20 @@ fn events_are_taken_from_where_the_objects_are() {
     assert_eq!(events([nodes]), [of(None, "NODE")]);
 }
 
+#[test]
+fn a_bound_leaves_what_is_known_and_then_the_first_in_order() {
+    let rules = Rules { rules: vec![rule("", &["*"])], all_custom: false };
+    let bounded = |most: usize, known: &[&str]| {
+        let mut targets = rules.select(&cluster());
+        let known = known.iter().map(|plural| Resource::new("", "v1", *plural)).collect();
+        let selected = bound(&mut targets, most, &known);
+        (selected, targets.into_keys().map(|resource| resource.resource).collect::<Vec<_>>())
+    };
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(bounded(3, &[]), (None, names(&["nodes", "pods", "secrets"])));
+    assert_eq!(bounded(2, &[]), (Some(3), names(&["nodes", "pods"])));
+    assert_eq!(bounded(2, &["secrets"]), (Some(3), names(&["nodes", "secrets"])));
+    assert_eq!(bounded(1, &["secrets", "pods"]), (Some(3), names(&["pods"])));
 }
 
 #[test]

@@ -37,6 +37,7 @@ impl Scene {
             budget: Budget::new(64 << 20),
             policy: Policy { secrets: true, insecure_without_ca: false },
             gates: Gates::default(),
+            most_resources: 100,
             sharding_name: String::new(),
             counters: Counters::default(),
         });

@@ -29,6 +29,10 @@ pub(crate) struct FakeParent {
     values: Mutex<HashMap<String, Vec<u8>>>,
     pub(crate) statuses: Mutex<Vec<PediaClusterStatus>>,
     pub(crate) finalizers: Mutex<Vec<bool>>,
+    /// What the Leases of shards say.
+    pub(crate) leases: Mutex<HashMap<String, String>>,
+    /// The shards from which the cluster was taken.
+    pub(crate) taken: Mutex<Vec<String>>,
 }
 
 impl FakeParent {
@@ -62,6 +66,16 @@ impl Parent for FakeParent {
         status: &'a PediaClusterStatus,
     ) -> BoxFuture<'a, Result<(), ParentError>> {
         self.statuses.lock().push(status.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sign_of_life<'a>(&'a self, shard: &'a str) -> BoxFuture<'a, Result<Option<String>, ParentError>> {
+        let sign = self.leases.lock().get(shard).cloned();
+        Box::pin(async move { Ok(sign) })
+    }
+
+    fn take_from<'a>(&'a self, _: &'a str, shard: &'a str) -> BoxFuture<'a, Result<(), ParentError>> {
+        self.taken.lock().push(shard.to_owned());
         Box::pin(async { Ok(()) })
     }
 

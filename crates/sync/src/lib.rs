@@ -8,7 +8,8 @@
 //! [`Ways`] tells others how a cluster is reached.
 //!
 //! Three kinds of files: what should be, given what is (`rules`, `prune`, `place`, `object`, `batch`, `rights`,
-//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`); and the ways out
+//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`,
+//! `takeover`); and the ways out
 //! (`access`, `tunnel`, `parent`).
 //!
 //! * Nothing is listed again that did not change: a checkpoint is stored in the transaction of the rows that lead to it,
@@ -45,12 +46,13 @@ mod run;
 mod scout;
 mod session;
 mod status;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod tunnel;
 mod ways;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::Client;
 use kubeio::Transport;
@@ -91,6 +93,21 @@ pub struct Options {
     pub resources_per_cluster: usize,
     /// Which PediaClusters are ours: those with this `spec.shardingName`; empty is the default shard.
     pub sharding_name: String,
+    /// The Lease of the hub that synchronises the default shard; [`shard_lease`] names those of others.
+    pub lease: String,
+    /// A PediaCluster that is to be ours is taken from a shard whose Lease nobody has renewed for so long; never if it is
+    /// zero.
+    pub takeover_after: Duration,
+}
+
+/// The Lease of the hub that synchronises a shard: `base` is that of the default shard, whose name is empty.
+///
+/// ```
+/// assert_eq!(sync::shard_lease("hub-sync", ""), "hub-sync");
+/// assert_eq!(sync::shard_lease("hub-sync", "east"), "hub-sync-east");
+/// ```
+pub fn shard_lease(base: &str, shard: &str) -> String {
+    if shard.is_empty() { base.to_owned() } else { format!("{base}-{shard}") }
 }
 
 impl Default for Options {
@@ -106,6 +123,8 @@ impl Default for Options {
             buffer_bytes: 256 << 20,
             resources_per_cluster: 2_000,
             sharding_name: String::new(),
+            lease: String::from("clusternet-hub-sync"),
+            takeover_after: Duration::from_mins(10),
         }
     }
 }
@@ -138,6 +157,7 @@ pub fn start(
             gates: options.gates,
             most_resources: options.resources_per_cluster,
             sharding_name: options.sharding_name.clone(),
+            takeover_after: options.takeover_after,
             counters: counters.clone(),
         })
     };

@@ -93,6 +93,7 @@ impl Hub {
             gates: Gates::default(),
             most_resources: self.most_resources,
             sharding_name: String::new(),
+            takeover_after: Duration::from_mins(10),
             counters: Counters::default(),
         });
         let (wanted, receiver) = watch::channel(of(id, rules));
@@ -503,6 +504,22 @@ async fn number_25_a_cluster_that_goes_to_another_shard_is_let_go_and_keeps_its_
     assert_eq!(hub.names("one", &pods()).await, set(&["a/p"]));
     synced.change("one", vec![rule("", &["pods"])]);
     hub.until_names("one", &pods(), &set(&["a/p", "a/q"])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_taken_from_a_shard_whose_hub_gives_no_sign_of_life_for_ten_minutes() {
+    let hub = Hub::new(&[("one", &ApiServer::new())]).await;
+    let synced = hub.sync("one", Vec::new());
+    synced.wanted.send_replace(Wanted::Awaited { shard: "east".into() });
+    for minute in 0..60 {
+        synced.parent.leases.lock().insert("east".into(), format!("minute {minute}"));
+        sleep(Duration::from_secs(60)).await;
+    }
+    assert!(synced.parent.taken.lock().is_empty(), "a hub that is alive lets go by itself");
+    sleep(Duration::from_secs(8 * 60)).await;
+    assert!(synced.parent.taken.lock().is_empty(), "ten minutes have not passed");
+    sleep(Duration::from_secs(4 * 60)).await;
+    assert_eq!(*synced.parent.taken.lock(), ["east"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ mod lane;
 mod leap;
 mod owners;
 mod paths;
+mod pieces;
 mod plan;
 mod range;
 mod readers;
@@ -41,7 +42,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 
@@ -53,13 +54,9 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Answer, Applied, Batch, Checkpoint, ClusterName, Error, Generation, ObjectName, Piece, Query, Resource,
-    Row, Rows, Store, StoredVersion,
-    relational::{
-        command::Commands,
-        fields::Paths,
-        selection::{Found, Selection},
-    },
+    Answer, Applied, Batch, Checkpoint, ClusterName, Error, Generation, ObjectName, Query, Resource, Row,
+    Rows, Store, StoredVersion,
+    relational::{body::Bodies, command::Commands, fields::Paths, selection::Selection},
 };
 
 /// Where the file is and how much memory its connections take.
@@ -347,30 +344,19 @@ impl Store for SqliteStore {
             query.validate()?;
             let selection = Selection::new(query)?;
             let (readers, wishes, most) = (self.readers.clone(), self.commands.wishes(), self.most_looked_up);
-            let pieces = stream::try_unfold(Some(selection), move |state| {
+            Ok(Rows::new(pieces::pieces(selection, move |mut selection, portions| {
                 let (readers, wishes) = (readers.clone(), wishes.clone());
                 async move {
-                    let Some(mut selection) = state else { return Ok(None) };
-                    let (selection, found) = readers
-                        .run(move |connection, bodies| {
-                            let query = selection.query.clone();
-                            let mut plan = plan::plan(connection, &query, most)?;
-                            wishes.register(&mut plan);
-                            let found = selection.advance(connection, bodies, &plan)?;
-                            Ok((selection, found))
-                        })
-                        .await?;
-                    Ok(Some(match found {
-                        Found::Some(rows) => (vec![Piece::Rows(rows)], Some(selection)),
-                        Found::All(rows, token) => (vec![Piece::Rows(rows), Piece::End(token)], None),
-                    }))
+                    let job = move |connection: &Connection, bodies: &mut Bodies| {
+                        let query = selection.query.clone();
+                        let mut plan = plan::plan(connection, &query, most)?;
+                        wishes.register(&mut plan);
+                        let found = selection.advance(connection, bodies, &plan, portions)?;
+                        Ok((selection, found))
+                    };
+                    readers.run(job).await
                 }
-            });
-            let pieces = pieces.flat_map(|pieces| match pieces {
-                Ok(pieces) => stream::iter(pieces.into_iter().map(Ok).collect::<Vec<_>>()),
-                Err(error) => stream::iter(vec![Err(error)]),
-            });
-            Ok(Rows::new(pieces.boxed()))
+            })))
         }
         .boxed()
     }

@@ -155,7 +155,8 @@ type Visit<'v> = dyn FnMut(&str, Option<&Value>, Option<&Value>) + 'v;
 fn walk(path: &mut String, before: Option<&Value>, after: Option<&Value>, visit: &mut Visit<'_>) {
     match (before, after) {
         (Some(Value::Object(before)), Some(Value::Object(after))) => {
-            let keys: BTreeMap<&String, ()> = before.keys().chain(after.keys()).map(|key| (key, ())).collect();
+            let keys: BTreeMap<&String, ()> =
+                before.keys().chain(after.keys()).map(|key| (key, ())).collect();
             for key in keys.into_keys() {
                 deeper(path, key, |path| walk(path, before.get(key), after.get(key), visit));
             }
@@ -222,7 +223,9 @@ fn wanted<'v>(
             }
             for (at, item) in items.iter().enumerate() {
                 let other = match &names {
-                    (Some(_), Some(by_name)) => item["name"].as_str().and_then(|name| by_name.get(name).copied()),
+                    (Some(_), Some(by_name)) => {
+                        item["name"].as_str().and_then(|name| by_name.get(name).copied())
+                    }
                     _ => there.get(at),
                 };
                 let mut inner = |path: &mut String| wanted(path, item, other, visit);

@@ -122,7 +122,10 @@ fn drift_is_what_was_applied_and_is_not_so() {
 /// Small values with lists and mappings.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), (0..3).prop_map(Value::from), "[ab]{0,2}".prop_map(Value::from)
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (0..3).prop_map(Value::from),
+        "[ab]{0,2}".prop_map(Value::from)
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![

@@ -45,8 +45,8 @@ fn deployment(object: Object<'_>) -> Health {
     let (ready, available) = (status("readyReplicas"), status("availableReplicas"));
     // Without a deadline the condition is never written.
     let deadline = object.number("/spec/progressDeadlineSeconds", 0) != i64::from(i32::MAX);
-    let rolled_out = !deadline
-        || progressing.is_some_and(|it| it.is_true() && it.reason == "NewReplicaSetAvailable");
+    let rolled_out =
+        !deadline || progressing.is_some_and(|it| it.is_true() && it.reason == "NewReplicaSetAvailable");
     let is_available = object.condition("Available").is_some_and(|it| it.is_true());
     first([
         (replicas < wanted, format!("Replicas: {replicas} of {wanted}.")),
@@ -112,8 +112,9 @@ fn stateful_set(object: Object<'_>) -> Health {
     let partition = object.number("/spec/updateStrategy/rollingUpdate/partition", 0);
     if partition > 0 {
         let part = (wanted - partition).max(0);
-        return first([(updated < part, format!("Updated replicas: {updated} of {part}."))])
-            .unwrap_or_else(|| Health::current(format!("The part is rolled out. Updated replicas: {updated}.")));
+        return first([(updated < part, format!("Updated replicas: {updated} of {part}."))]).unwrap_or_else(
+            || Health::current(format!("The part is rolled out. Updated replicas: {updated}.")),
+        );
     }
     let revisions = (object.text("/status/currentRevision"), object.text("/status/updateRevision"));
     first([

@@ -81,7 +81,12 @@ fn a_deployment_is_current_when_its_new_replicas_are_available() {
 fn other_workloads_are_current_when_all_their_pods_are() {
     for (expected, kind, spec, status) in [
         (State::Current, "ReplicaSet", json!({ "replicas": 0 }), json!({ "replicas": 0 })),
-        (State::InProgress, "ReplicaSet", json!({}), json!({ "fullyLabeledReplicas": 1, "availableReplicas": 0 })),
+        (
+            State::InProgress,
+            "ReplicaSet",
+            json!({}),
+            json!({ "fullyLabeledReplicas": 1, "availableReplicas": 0 }),
+        ),
         (
             State::InProgress,
             "ReplicaSet",
@@ -144,14 +149,18 @@ fn a_job_is_current_as_soon_as_it_runs_and_failed_when_it_says_so() {
 
 #[test]
 fn pods_claims_services_and_definitions_have_rules_of_their_own() {
-    let condition = |type_: &str, status: &str, reason: &str| {
-        json!([{ "type": type_, "status": status, "reason": reason, "message": "It says so." }])
-    };
+    let condition = |type_: &str, status: &str, reason: &str| json!([{ "type": type_, "status": status, "reason": reason, "message": "It says so." }]);
     let crashing = json!([{ "name": "web", "state": { "waiting": { "reason": "CrashLoopBackOff" } } }]);
     for (expected, api_version, kind, spec, status) in [
         (State::Current, "v1", "Pod", json!({}), json!({ "phase": "Succeeded" })),
         (State::Failed, "v1", "Pod", json!({}), json!({ "phase": "Failed" })),
-        (State::Current, "v1", "Pod", json!({}), json!({ "phase": "Running", "conditions": condition("Ready", "True", "") })),
+        (
+            State::Current,
+            "v1",
+            "Pod",
+            json!({}),
+            json!({ "phase": "Running", "conditions": condition("Ready", "True", "") }),
+        ),
         (State::InProgress, "v1", "Pod", json!({}), json!({ "phase": "Running" })),
         (State::Failed, "v1", "Pod", json!({}), json!({ "phase": "Running", "containerStatuses": crashing })),
         (
@@ -166,7 +175,13 @@ fn pods_claims_services_and_definitions_have_rules_of_their_own() {
         (State::InProgress, "v1", "PersistentVolumeClaim", json!({}), json!({})),
         (State::Current, "v1", "Service", json!({}), json!({})),
         (State::InProgress, "v1", "Service", json!({ "type": "LoadBalancer" }), json!({})),
-        (State::Current, "v1", "Service", json!({ "type": "LoadBalancer", "clusterIP": "10.0.0.1" }), json!({})),
+        (
+            State::Current,
+            "v1",
+            "Service",
+            json!({ "type": "LoadBalancer", "clusterIP": "10.0.0.1" }),
+            json!({}),
+        ),
     ] {
         let object = json!({ "apiVersion": api_version, "kind": kind, "spec": spec, "status": status });
         assert_eq!(state(&object), expected, "{object}");

@@ -101,12 +101,7 @@ pub(super) struct Applying<'a> {
 
 impl<'a> Applying<'a> {
     pub(super) fn new(cluster: &'a Cluster, limits: &'a Limits) -> Self {
-        Self {
-            cluster,
-            facts: cluster.facts(),
-            budget: Budget::new(limits),
-            skipped: Vec::new(),
-        }
+        Self { cluster, facts: cluster.facts(), budget: Budget::new(limits), skipped: Vec::new() }
     }
 
     /// Refuses feeds and numbers of overrides that are too large.

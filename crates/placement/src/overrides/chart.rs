@@ -108,7 +108,9 @@ fn of_chart(
     for (parent, keys) in [("metadata", &["name", "namespace", "uid"][..]), ("spec", &FIXED)] {
         let Some(inner) = parts.get_mut(parent) else { continue };
         // Taken away as a whole, it would take the fixed fields with it.
-        let Some(fields) = inner.as_object_mut() else { return Err(Problem::NoMapping.at(format!("/{parent}"))) };
+        let Some(fields) = inner.as_object_mut() else {
+            return Err(Problem::NoMapping.at(format!("/{parent}")));
+        };
         for key in keys {
             if fields.remove(*key).is_some_and(|value| chart[parent].get(key) != Some(&value)) {
                 fixed.push(format!("/{parent}/{key}"));

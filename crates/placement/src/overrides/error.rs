@@ -156,7 +156,9 @@ pub enum Problem {
     #[error("the field is no text, so there is no document in it; correct fieldPath.")]
     FieldNoText,
     /// A field patch of what is not in the format.
-    #[error("the text in the field is not {format}, line {line}, column {column}; correct it, or fieldFormat.")]
+    #[error(
+        "the text in the field is not {format}, line {line}, column {column}; correct it, or fieldFormat."
+    )]
     FieldInvalid {
         /// The format.
         format: &'static str,
@@ -183,7 +185,9 @@ pub enum Problem {
         limit: usize,
     },
     /// More than [`Limits::work_bytes`](super::Limits::work_bytes).
-    #[error("the overrides of this feed take more work than allowed; use fewer operations on smaller objects.")]
+    #[error(
+        "the overrides of this feed take more work than allowed; use fewer operations on smaller objects."
+    )]
     TooMuchWork,
     /// More than [`Limits::overrides`](super::Limits::overrides).
     #[error("the feed has more than {limit} overrides in this cluster; use fewer.")]

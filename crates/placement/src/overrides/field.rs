@@ -34,7 +34,8 @@ pub(super) fn apply(
         ::json_patch::merge(&mut document, &patch);
     }
     budget.check(&document).map_err(at_field)?;
-    *text = write(&document, format).ok_or_else(|| at_field(invalid(format, Place { line: 0, column: 0 })))?;
+    *text =
+        write(&document, format).ok_or_else(|| at_field(invalid(format, Place { line: 0, column: 0 })))?;
     Ok(())
 }
 

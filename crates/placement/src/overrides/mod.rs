@@ -36,9 +36,6 @@ mod provenance;
 mod rule;
 mod value;
 
-#[cfg(test)]
-mod tests;
-
 pub use apply::{Rendered, object};
 pub use bounds::Limits;
 pub use chart::{RenderedChart, chart};

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::apps::{
-    Feed, Globalization, Localization, OverrideConfig, OverridePolicy, OverrideType,
-};
+use api::apps::{Feed, Globalization, Localization, OverrideConfig, OverridePolicy, OverrideType};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector as Selector, ObjectMeta, Time};
 use meta::LabelSelector;
 use serde::Serialize;
@@ -151,17 +149,14 @@ impl Rule {
 
     /// The overrides for a sort of feed, each with its name for messages. A rule that names no feed is for the sort its
     /// types are made for.
-    pub(super) fn overrides_for(
-        &self,
-        chart: bool,
-    ) -> impl Iterator<Item = (OverrideRef, &OverrideConfig)> {
+    pub(super) fn overrides_for(&self, chart: bool) -> impl Iterator<Item = (OverrideRef, &OverrideConfig)> {
         let named = matches!(self.feeds, Feeds::Named(_));
-        let meant = move |config: &OverrideConfig| {
-            named || chart == (config.type_ == OverrideType::Helm)
-        };
-        self.overrides.iter().enumerate().filter(move |(_, config)| meant(config)).map(|(index, config)| {
-            (self.reference(index, config), config)
-        })
+        let meant = move |config: &OverrideConfig| named || chart == (config.type_ == OverrideType::Helm);
+        self.overrides
+            .iter()
+            .enumerate()
+            .filter(move |(_, config)| meant(config))
+            .map(|(index, config)| (self.reference(index, config), config))
     }
 
     fn reference(&self, index: usize, config: &OverrideConfig) -> OverrideRef {

@@ -23,16 +23,14 @@ pub(super) fn value(
     if config.value.len() > limit {
         return Err(Problem::ValueTooLarge { limit });
     }
-    let rendered = if config.template.unwrap_or(false) {
-        Some(render(&config.value, facts, budget)?)
-    } else {
-        None
-    };
+    let rendered =
+        if config.template.unwrap_or(false) { Some(render(&config.value, facts, budget)?) } else { None };
     let text = rendered.as_deref().unwrap_or(&config.value);
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let value = parse(text, budget)?.map_err(|Place { line, column }| Problem::ValueInvalid { line, column })?;
+    let value =
+        parse(text, budget)?.map_err(|Place { line, column }| Problem::ValueInvalid { line, column })?;
     Ok(Some(value))
 }
 
@@ -80,6 +78,8 @@ pub(super) fn parse_yaml(text: &str, budget: &Budget<'_>) -> Result<Value, Place
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        error.location().map_or(Place { line: 0, column: 0 }, |at| Place { line: at.line(), column: at.column() })
+        error
+            .location()
+            .map_or(Place { line: 0, column: 0 }, |at| Place { line: at.line(), column: at.column() })
     })
 }

@@ -81,7 +81,9 @@ impl Refusal {
                 format!("{count} {has} the taint {taint}, which spec.clusterTolerations does not tolerate")
             }
             Self::BeingDeleted => format!("{count} {is} being deleted"),
-            Self::NotNeeded => format!("{count} {is} not needed: {its} groups have subGroupStrategy.minClusters clusters"),
+            Self::NotNeeded => {
+                format!("{count} {is} not needed: {its} groups have subGroupStrategy.minClusters clusters")
+            }
         }
     }
 }

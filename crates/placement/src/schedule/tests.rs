@@ -25,7 +25,8 @@ fn cluster(name: &str, labels: &str, taints: &str) -> Cluster {
 }
 
 fn spec(value: serde_json::Value) -> SubscriptionSpec {
-    let mut whole = json!({ "subscribers": [{ "clusterAffinity": { "matchLabels": { "env": "t" } } }], "feeds": [] });
+    let mut whole =
+        json!({ "subscribers": [{ "clusterAffinity": { "matchLabels": { "env": "t" } } }], "feeds": [] });
     whole.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
     from_value(whole).unwrap()
 }
@@ -129,7 +130,9 @@ fn nothing_is_withdrawn_because_nothing_fits() {
     assert_eq!((decision.outcome, decision.binding().len()), (Outcome::Kept, 2));
     let message = decision.message();
     assert!(message.starts_with("0/2 clusters are available."), "{message}");
-    assert!(message.ends_with("What runs stays where it runs: n-c1/c1, n-c2/c2. Delete the Subscription to withdraw it."));
+    assert!(message.ends_with(
+        "What runs stays where it runs: n-c1/c1, n-c2/c2. Delete the Subscription to withdraw it."
+    ));
     let decision = decide(&spec(json!({})), &clusters, &[]);
     assert_eq!((decision.outcome, decision.reason()), (Outcome::Unschedulable, "NothingFits"));
 }
@@ -145,7 +148,10 @@ fn a_cluster_that_is_going_is_not_kept() {
     let mut clusters = [cluster("c1", "env=t", "")];
     clusters[0].deleting = true;
     let decision = decide(&spec(json!({})), &clusters, &["c1"]);
-    assert_eq!((decision.outcome, decision.refused[0].because.clone()), (Outcome::Unschedulable, Refusal::BeingDeleted));
+    assert_eq!(
+        (decision.outcome, decision.refused[0].because.clone()),
+        (Outcome::Unschedulable, Refusal::BeingDeleted)
+    );
 }
 
 #[test]
@@ -166,7 +172,13 @@ fn mistakes_name_their_subscriber() {
 #[test]
 fn a_message_about_a_thousand_clusters_is_short() {
     let clusters: Vec<_> = (0..1_000)
-        .map(|n| cluster(&format!("cluster-with-a-long-name-{n:04}"), "env=t", &format!("key-{}=v:NoSchedule", n % 40)))
+        .map(|n| {
+            cluster(
+                &format!("cluster-with-a-long-name-{n:04}"),
+                "env=t",
+                &format!("key-{}=v:NoSchedule", n % 40),
+            )
+        })
         .collect();
     let names: Vec<&str> = clusters.iter().map(|cluster| cluster.name.as_str()).collect();
     for bound in [&[][..], &names] {
@@ -177,7 +189,11 @@ fn a_message_about_a_thousand_clusters_is_short() {
 }
 
 fn fleet() -> impl Strategy<Value = Vec<Cluster>> {
-    let one = ("[a-c]{1,2}", "(env=t|env=p)", "(|k=v:NoSchedule|k=v:PreferNoSchedule|clusters.clusternet.io/unschedulable=x:NoSchedule)");
+    let one = (
+        "[a-c]{1,2}",
+        "(env=t|env=p)",
+        "(|k=v:NoSchedule|k=v:PreferNoSchedule|clusters.clusternet.io/unschedulable=x:NoSchedule)",
+    );
     prop::collection::btree_map("[a-c]{1,2}", one, 0..6).prop_map(|all| {
         all.into_iter().map(|(name, (_, labels, taints))| cluster(&name, &labels, &taints)).collect()
     })

@@ -192,7 +192,7 @@ fn fleet() -> impl Strategy<Value = Vec<Cluster>> {
     let one = (
         "[a-c]{1,2}",
         "(env=t|env=p)",
-        "(|k=v:NoSchedule|k=v:PreferNoSchedule|clusters.clusternet.io/unschedulable=x:NoSchedule)",
+        "(|k=v:NoSchedule|k=v:PreferNoSchedule|clusters\\.clusternet\\.io/unschedulable=x:NoSchedule)",
     );
     prop::collection::btree_map("[a-c]{1,2}", one, 0..6).prop_map(|all| {
         all.into_iter().map(|(name, (_, labels, taints))| cluster(&name, &labels, &taints)).collect()

@@ -62,7 +62,11 @@ pub(super) fn parse(text: &str, budget: &mut Budget<'_>) -> Result<Result<Value,
     Ok(Ok(value))
 }
 
-/// Reads one YAML document. What aliases repeat is bounded as the result is.
+/// How much aliases of a YAML document may repeat, in scalars and brackets. A few hundred bytes of aliases of aliases would
+/// otherwise be seconds of work.
+const REPEATED: usize = 10_000;
+
+/// Reads one YAML document.
 pub(super) fn parse_yaml(text: &str, budget: &Budget<'_>) -> Result<Value, Place> {
     let limits = budget.limits;
     let options = serde_saphyr::options! {
@@ -73,8 +77,9 @@ pub(super) fn parse_yaml(text: &str, budget: &Budget<'_>) -> Result<Value, Place
             max_events: limits.result_bytes,
             max_total_scalar_bytes: limits.result_bytes,
             max_documents: 2,
+            max_recorded_anchor_events: 10 * REPEATED,
         },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: limits.result_bytes / 4 },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED },
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {

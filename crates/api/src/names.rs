@@ -1,6 +1,7 @@
-//! Well-known names: labels, annotations, taints, headers and object names (contract sections 2.1 to 2.7), and of search and
-//! synchronisation in [`search`].
+//! Well-known names: labels, annotations, taints, headers and object names (contract sections 2.1 to 2.7), of search and
+//! synchronisation in [`search`], and of what is deployed in [`apps`].
 
+pub mod apps;
 pub mod search;
 
 /// Where hub and agent live.

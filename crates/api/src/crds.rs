@@ -12,6 +12,10 @@ use k8s_openapi::{
 use kube::CustomResourceExt as _;
 
 use crate::{
+    apps::{
+        Base, Description, FeedInventory, Globalization, HelmChart, HelmRelease, Localization, Manifest,
+        Subscription,
+    },
     clusters::{ClusterRegistrationRequest, ManagedCluster},
     pedia::{ClusterSyncResources, PediaCluster},
     policy::{ClusterImportPolicy, PediaClusterLifecycle},
@@ -28,6 +32,24 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
         ClusterImportPolicy::crd(),
         PediaClusterLifecycle::crd(),
         ResourceCollection::crd(),
+    ]
+    .map(mended)
+    .into()
+}
+
+/// The CRDs of `apps.clusternet.io`. Nothing serves them yet, and a parent does not get what nothing serves: who makes the
+/// hub serve them appends them in [`parent`], and `cargo xtask gen` writes them.
+pub fn distribution() -> Vec<CustomResourceDefinition> {
+    [
+        Subscription::crd(),
+        Base::crd(),
+        Description::crd(),
+        Globalization::crd(),
+        Localization::crd(),
+        HelmChart::crd(),
+        HelmRelease::crd(),
+        Manifest::crd(),
+        FeedInventory::crd(),
     ]
     .map(mended)
     .into()

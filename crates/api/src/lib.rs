@@ -6,11 +6,13 @@
 //! * [`policy`]: `policy.clusterpedia.io/v1alpha1`, clusters of other platforms, stored as CRDs.
 //! * [`search`]: `clusterpedia.io/v1beta1`, served by the hub, not stored; `search.clusterway.io/v1alpha1`, collections of
 //!   one's own, stored as a CRD.
+//! * [`apps`]: `apps.clusternet.io/v1alpha1`, what is deployed to which clusters; CRDs that are not installed yet.
 //! * [`names`]: labels, annotations, object names; the only place where such a string is spelled.
 //! * [`crds`]: the CRD objects as generated into `deploy/crds`.
 //!
 //! Deliberately absent: I/O, and any behaviour beyond defaults and validation of a single object.
 
+pub mod apps;
 pub mod clusters;
 pub mod crds;
 pub mod names;

@@ -109,7 +109,9 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
             kubeconfig::search::print(connection, wanted.as_deref(), merge).await?;
         }
         Some(Command::Search(flags)) => return search::search(connection, &flags).await,
-        Some(Command::Policy(PolicyCommand::Render(flags))) => return render::render(connection, &flags).await,
+        Some(Command::Policy(PolicyCommand::Render(flags))) => {
+            return render::render(connection, &flags).await;
+        }
         Some(Command::Completion { shell }) => output::data(&completion::script(shell, name))?,
         Some(Command::Version) => output::data(&format!("{:#}\n", version::version()))?,
         Some(Command::Complete { words }) => return completion::answer(name, &words).await,

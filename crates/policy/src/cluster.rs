@@ -51,7 +51,9 @@ pub(crate) fn decode(text: &str) -> Result<Rendered, String> {
         let alone = json!({ "syncResources": [], field: value });
         if serde_json::from_value::<PediaClusterSpec>(alone).is_err() {
             let expected = if CREDENTIALS.contains(&field.as_str()) { ": it has to be base64" } else { "" };
-            return Err(format!("what it renders to has a spec.{field} that does not fit a PediaCluster{expected}"));
+            return Err(format!(
+                "what it renders to has a spec.{field} that does not fit a PediaCluster{expected}"
+            ));
         }
     }
     if !WAYS.iter().any(|field| spec.contains_key(*field)) {
@@ -67,7 +69,9 @@ fn texts(object: &Map<String, Value>, field: &str) -> Result<BTreeMap<String, St
     let value = object.get("metadata").and_then(|metadata| metadata.get(field));
     let value = value.filter(|value| !value.is_null());
     value.map_or_else(|| Ok(BTreeMap::new()), |value| serde_json::from_value(value.clone())).map_err(|_| {
-        format!("what it renders to has metadata.{field} that are not all text: numbers and booleans need quotes")
+        format!(
+            "what it renders to has metadata.{field} that are not all text: numbers and booleans need quotes"
+        )
     })
 }
 
@@ -101,7 +105,8 @@ impl Rendered {
         };
         KEPT.iter().any(differs).then(|| {
             // What is absent has to be said, or the old value would stay.
-            let all = KEPT.map(|field| (field.to_owned(), self.spec.get(field).cloned().unwrap_or(Value::Null)));
+            let all =
+                KEPT.map(|field| (field.to_owned(), self.spec.get(field).cloned().unwrap_or(Value::Null)));
             json!({ "spec": Map::from_iter(all) })
         })
     }
@@ -129,7 +134,11 @@ pub(crate) fn is_owned_alone(cluster: &Value, lifecycle_uid: &str) -> bool {
 }
 
 fn owners(cluster: &Value) -> impl Iterator<Item = &str> {
-    cluster["metadata"]["ownerReferences"].as_array().into_iter().flatten().filter_map(|owner| owner["uid"].as_str())
+    cluster["metadata"]["ownerReferences"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|owner| owner["uid"].as_str())
 }
 
 #[cfg(test)]
@@ -150,7 +159,10 @@ spec:
         let object = decode(FULL).unwrap().object("one", Some("u"));
         assert_eq!(object["metadata"]["labels"], json!({ "team": "a" }));
         assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "u");
-        assert_eq!(object["spec"].as_object().unwrap().keys().collect::<Vec<_>>(), ["apiserver", "syncResources", "tokenData"]);
+        assert_eq!(
+            object["spec"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["apiserver", "syncResources", "tokenData"]
+        );
         assert!(serde_json::from_value::<api::pedia::PediaCluster>(object).is_ok());
     }
 
@@ -164,7 +176,10 @@ spec:
         existing["spec"]["keyData"] = json!("aw==");
         let changes = rendered.changes(&existing).unwrap();
         assert_eq!(changes["spec"].as_object().unwrap().len(), 7);
-        assert_eq!((&changes["spec"]["keyData"], &changes["spec"]["tokenData"]), (&Value::Null, &json!("dA==")));
+        assert_eq!(
+            (&changes["spec"]["keyData"], &changes["spec"]["tokenData"]),
+            (&Value::Null, &json!("dA=="))
+        );
     }
 
     #[test]
@@ -179,7 +194,10 @@ spec:
             ("spec: {syncResources: []}", "neither a clusterId nor"),
             ("spec: {syncResources: [], apiserver: '', kubeconfig: null}", "neither a clusterId nor"),
             ("spec: {syncResources: hunter2, apiserver: a}", "spec.syncResources that does not fit"),
-            ("spec: {syncResources: [], apiserver: a, tokenData: 'hunter2!'}", "spec.tokenData that does not fit a PediaCluster: it has to be base64"),
+            (
+                "spec: {syncResources: [], apiserver: a, tokenData: 'hunter2!'}",
+                "spec.tokenData that does not fit a PediaCluster: it has to be base64",
+            ),
         ] {
             let told = decode(text).unwrap_err();
             assert!(told.contains(why) && !told.contains("hunter2"), "{text}: {told}");

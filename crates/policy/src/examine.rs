@@ -6,8 +6,8 @@ use api::{
     names::policy::{
         finalizers,
         lifecycle::{
-            CLUSTER_CREATED, CLUSTER_EXISTED, CLUSTER_UPDATED, CREATED, CREATION_FAILED, ORPHAN, OWNER_FAILED,
-            PATCH_FAILED, REFERENCE_NOT_FOUND, SOURCE_NOT_FOUND, UPDATING, WAIT_DEPENDENT,
+            CLUSTER_CREATED, CLUSTER_EXISTED, CLUSTER_UPDATED, CREATED, CREATION_FAILED, ORPHAN,
+            OWNER_FAILED, PATCH_FAILED, REFERENCE_NOT_FOUND, SOURCE_NOT_FOUND, UPDATING, WAIT_DEPENDENT,
         },
     },
     policy::{PediaClusterLifecycle, PediaClusterLifecycleStatus, ResolvedReference},
@@ -110,7 +110,8 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
             created.is_err()
         }
         Some(cluster) => {
-            if !conditions::holds(lifecycle.status.as_ref().map_or(&[], |status| &status.conditions), CREATED) {
+            if !conditions::holds(lifecycle.status.as_ref().map_or(&[], |status| &status.conditions), CREATED)
+            {
                 let (reason, message) = if is_owned(&cluster, &uid) {
                     (CLUSTER_CREATED, "")
                 } else {
@@ -131,7 +132,12 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
 }
 
 /// Makes the PediaCluster, or says why not.
-async fn create(shared: &Shared, from: &Gathered, name: &str, uid: &str) -> Result<Result<(), Problem>, Refusal> {
+async fn create(
+    shared: &Shared,
+    from: &Gathered,
+    name: &str,
+    uid: &str,
+) -> Result<Result<(), Problem>, Refusal> {
     let rendered = from.recipe.may_begin(&from.objects).and_then(|()| from.recipe.cluster(&from.objects));
     let cluster = match rendered {
         Ok(rendered) => rendered.object(name, Some(uid)),
@@ -234,8 +240,9 @@ async fn gather_from(
     shared.registry.depends(&name, location.id());
     depends_on.push(location.id());
     let source = read(shared, policy, &location).await?;
-    let source = source
-        .ok_or_else(|| Problem::new(SOURCE_NOT_FOUND, format!("there is no {location}, which it is imported from")))?;
+    let source = source.ok_or_else(|| {
+        Problem::new(SOURCE_NOT_FOUND, format!("there is no {location}, which it is imported from"))
+    })?;
     let mut objects = Objects::of(source);
     for reference in recipe.references() {
         let location = reference.locate(&objects)?;
@@ -257,7 +264,9 @@ async fn read(shared: &Shared, policy: &str, location: &Location) -> Result<Opti
         Ok(Some(object)) => {
             let hub = &shared.options.namespace;
             match usable::refused(&resource.group, &resource.plural, &object, hub) {
-                Some(why) => Err(Problem::new(WAIT_DEPENDENT, format!("{location} is not read: {why}")).into()),
+                Some(why) => {
+                    Err(Problem::new(WAIT_DEPENDENT, format!("{location} is not read: {why}")).into())
+                }
                 None => Ok(Some(object)),
             }
         }

@@ -100,11 +100,15 @@ impl Followed {
                 roles.push(role);
             }
         }
-        let steps = roles.iter().enumerate().map(|(at, role)| {
-            let follower = Follower::new(Arc::clone(transport), FollowRequest::new(role.selection.clone(), ""));
-            let steps = stream::unfold(follower, |mut follower| async move { Some((follower.next().await, follower)) });
-            steps.map(move |step| (at, step)).boxed()
-        });
+        let steps =
+            roles.iter().enumerate().map(|(at, role)| {
+                let follower =
+                    Follower::new(Arc::clone(transport), FollowRequest::new(role.selection.clone(), ""));
+                let steps = stream::unfold(follower, |mut follower| async move {
+                    Some((follower.next().await, follower))
+                });
+                steps.map(move |step| (at, step)).boxed()
+            });
         Self {
             steps: stream::select_all(steps),
             versions: roles.iter().map(|_| Versions::default()).collect(),
@@ -127,7 +131,8 @@ impl Followed {
                 return news;
             }
             let Some((at, step)) = self.steps.next().await else { return std::future::pending().await };
-            let news = if self.roles[at].is_source { self.source(at, step) } else { self.reference(at, step) };
+            let news =
+                if self.roles[at].is_source { self.source(at, step) } else { self.reference(at, step) };
             if let Some(news) = news {
                 return news;
             }
@@ -135,7 +140,8 @@ impl Followed {
     }
 
     fn source(&mut self, at: usize, step: Step) -> Option<News> {
-        let object = |object: RawObject, listed| News::Source { key: key(&object), json: object.json, listed };
+        let object =
+            |object: RawObject, listed| News::Source { key: key(&object), json: object.json, listed };
         Some(match step {
             Step::ListBegan => News::Listing,
             Step::Listed(listed) => object(listed, true),
@@ -163,7 +169,8 @@ impl Followed {
                 self.listed[at] = true;
                 let before = std::mem::replace(&mut versions.known, std::mem::take(&mut versions.incoming));
                 let known = &versions.known;
-                let changed = known.iter().filter(|(id, version)| before.get(id) != Some(version)).map(|(id, _)| id);
+                let changed =
+                    known.iter().filter(|(id, version)| before.get(id) != Some(version)).map(|(id, _)| id);
                 let gone = before.keys().filter(|id| !known.contains_key(id));
                 self.pending = changed.chain(gone).map(|id| News::ReferenceChanged(*id)).collect();
                 return Some(News::ReferencesListed);

@@ -57,8 +57,9 @@ impl Imports {
             template::parse(field, text).map_err(|why| Problem::new(reason, format!("not a template: {why}")))
         };
         let selector = Some(&spec.source.selector_template).filter(|text| !text.trim().is_empty());
-        let selector =
-            selector.map(|text| parse(SELECTOR_UNPARSED, "spec.source.selectorTemplate", text)).transpose()?;
+        let selector = selector
+            .map(|text| parse(SELECTOR_UNPARSED, "spec.source.selectorTemplate", text))
+            .transpose()?;
         let name = parse(NAME_UNPARSED, "spec.nameTemplate", &spec.name_template)?;
         let references: Vec<_> =
             spec.references.iter().map(|reference| lifecycle_reference(reference, "")).collect();
@@ -83,7 +84,8 @@ impl Imports {
     /// What becomes of a source object.
     pub(crate) fn outcome(&self, source: Value) -> Outcome {
         let objects = Objects::of(source);
-        let selected = self.selector.as_ref().map(|selector| template::is_true(selector, &objects)).transpose();
+        let selected =
+            self.selector.as_ref().map(|selector| template::is_true(selector, &objects)).transpose();
         match selected {
             Ok(None | Some(Ok(()))) => {
                 template::name(&self.name, &objects).map_or_else(Outcome::Failed, Outcome::Taken)
@@ -143,7 +145,9 @@ pub(crate) fn lifecycle(
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         },
-        references: references.map(|(reference, found)| lifecycle_reference(reference, &found.version)).collect(),
+        references: references
+            .map(|(reference, found)| lifecycle_reference(reference, &found.version))
+            .collect(),
         template: policy.template.clone(),
         creation_condition: policy.creation_condition.clone(),
     }
@@ -190,10 +194,8 @@ mod tests {
         let imports = Imports::parse(&policy()).unwrap();
         assert_eq!(imports.outcome(object("yes")), Outcome::Taken(String::from("x-a")));
         assert_eq!(imports.outcome(object("no")), Outcome::Left);
-        assert!(
-            matches!(imports.outcome(json!({ "metadata": { "labels": { "import": 1 } } })),
-                     Outcome::Failed(why) if why.starts_with("spec.source.selectorTemplate, line 1, column 4: "))
-        );
+        assert!(matches!(imports.outcome(json!({ "metadata": { "labels": { "import": 1 } } })),
+                     Outcome::Failed(why) if why.starts_with("spec.source.selectorTemplate, line 1, column 4: ")));
         let all = ClusterImportPolicySpec { source: PolicySource::default(), ..policy() };
         assert_eq!(Imports::parse(&all).unwrap().outcome(object("no")), Outcome::Taken(String::from("x-a")));
     }
@@ -208,7 +210,8 @@ mod tests {
         assert_eq!(imports.digest(&other), digest);
         other["spec"]["url"] = json!("v");
         assert_ne!(imports.digest(&other), digest);
-        let whole = ClusterImportPolicySpec { name_template: String::from("{{ toJson .source }}"), ..policy() };
+        let whole =
+            ClusterImportPolicySpec { name_template: String::from("{{ toJson .source }}"), ..policy() };
         let whole = Imports::parse(&whole).unwrap();
         let mut newer = object("yes");
         newer["metadata"]["resourceVersion"] = json!("2");
@@ -236,17 +239,25 @@ mod tests {
             NAME_UNPARSED,
             "spec.nameTemplate",
         ));
-        cases.push((ClusterImportPolicySpec { template: broken.to_owned(), ..policy() }, INVALID, "spec.template"));
+        cases.push((
+            ClusterImportPolicySpec { template: broken.to_owned(), ..policy() },
+            INVALID,
+            "spec.template",
+        ));
         let condition = ClusterImportPolicySpec { creation_condition: broken.to_owned(), ..policy() };
         cases.push((condition, INVALID, "spec.creationCondition"));
-        let reference =
-            PolicyReference { key: String::from("k"), name_template: broken.to_owned(), ..PolicyReference::default() };
+        let reference = PolicyReference {
+            key: String::from("k"),
+            name_template: broken.to_owned(),
+            ..PolicyReference::default()
+        };
         let reference = ClusterImportPolicySpec { references: vec![reference], ..policy() };
         cases.push((reference, INVALID, "spec.references[k].nameTemplate"));
         for (policy, reason, field) in cases {
             let problem = Imports::parse(&policy).unwrap_err();
             assert_eq!(problem.reason, reason);
-            let expected = format!("not a template: {field}, line 2, column 5: function \"nope\" is not defined");
+            let expected =
+                format!("not a template: {field}, line 2, column 5: function \"nope\" is not defined");
             assert_eq!(problem.message, expected);
         }
     }

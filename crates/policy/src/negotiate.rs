@@ -32,7 +32,12 @@ fn choose(
     plural: &str,
     allowed: &[String],
 ) -> Result<Resource, String> {
-    let there = || discovered.resources.iter().filter(|api| (&*api.resource.group, &*api.resource.plural) == (group, plural));
+    let there = || {
+        discovered
+            .resources
+            .iter()
+            .filter(|api| (&*api.resource.group, &*api.resource.plural) == (group, plural))
+    };
     let fits = |version: &String| allowed.is_empty() || allowed.contains(version);
     let fitting = there().filter(|api| fits(&api.resource.version)).min_by_key(|api| api.priority);
     if let Some(api) = fitting {
@@ -112,7 +117,10 @@ mod tests {
     fn what_the_server_does_not_have_is_named() {
         let problem = negotiate(&policy(&["v7"]), &server()).unwrap_err();
         assert_eq!(problem.reason, NO_SOURCE_RESOURCE);
-        assert_eq!(problem.message, "spec.source: the API server has clusters.x.io in v1beta1, v1 and not in v7");
+        assert_eq!(
+            problem.message,
+            "spec.source: the API server has clusters.x.io in v1beta1, v1 and not in v7"
+        );
         let mut without = server();
         without.resources.remove(0);
         let problem = negotiate(&policy(&[]), &without).unwrap_err();

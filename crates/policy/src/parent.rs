@@ -81,7 +81,9 @@ impl Transport for OverClient {
         Box::pin(async move {
             match self.0.send(request.map(kube::client::Body::from)).await {
                 Ok(response) => Ok(response.map(|body| body.map_err(Into::into).boxed_unsync())),
-                Err(kube::Error::Auth(_)) => Err(Error::Unauthorized(String::from("the credential cannot be read"))),
+                Err(kube::Error::Auth(_)) => {
+                    Err(Error::Unauthorized(String::from("the credential cannot be read")))
+                }
                 Err(error) => Err(Error::Unreachable(error.to_string())),
             }
         })
@@ -148,9 +150,12 @@ impl Write {
             Self::Create(path, body) => {
                 (Method::POST, format!("{path}?fieldManager={manager}"), "application/json", body)
             }
-            Self::Merge(path, body) => {
-                (Method::PATCH, format!("{path}?fieldManager={manager}"), "application/merge-patch+json", body)
-            }
+            Self::Merge(path, body) => (
+                Method::PATCH,
+                format!("{path}?fieldManager={manager}"),
+                "application/merge-patch+json",
+                body,
+            ),
             Self::Apply(path, body) => (
                 Method::PATCH,
                 format!("{path}?fieldManager={manager}&force=true"),
@@ -182,7 +187,10 @@ fn refusal(status: &Status) -> Refusal {
         404 => Refusal::Later(String::from("the API server does not have it (404)")),
         403 => {
             let about_owner = says_owner(&status.message);
-            Refusal::Refused { why: format!("the API server forbids it: {}", cut(&status.message)), about_owner }
+            Refusal::Refused {
+                why: format!("the API server forbids it: {}", cut(&status.message)),
+                about_owner,
+            }
         }
         400 | 422 => {
             let causes = status.details.as_ref().map(|details| &details.causes[..]).unwrap_or_default();
@@ -193,7 +201,8 @@ fn refusal(status: &Status) -> Refusal {
             });
             let told = told.collect::<Vec<_>>().join("; ");
             let about_owner = causes.iter().any(|cause| says_owner(&cause.field));
-            let told = if told.is_empty() { String::from("it does not say which field is wrong") } else { told };
+            let told =
+                if told.is_empty() { String::from("it does not say which field is wrong") } else { told };
             Refusal::Refused {
                 why: format!("the API server does not accept it ({}): {told}", status.code),
                 about_owner,
@@ -223,7 +232,8 @@ mod tests {
     fn what_the_api_server_quotes_is_not_passed_on() {
         let told = refusal(&invalid("spec.tokenData", "Invalid value: \"hunter2\"")).to_string();
         assert_eq!(told, "the API server does not accept it (422): spec.tokenData is not valid");
-        let told = refusal(&invalid("spec", "Invalid value: \"object\": clusterId: remove apiserver")).to_string();
+        let told =
+            refusal(&invalid("spec", "Invalid value: \"object\": clusterId: remove apiserver")).to_string();
         assert!(told.ends_with("spec: Invalid value: \"object\": clusterId: remove apiserver"), "{told}");
         let told = refusal(&Status::new(500, "InternalError", "hunter2")).to_string();
         assert_eq!(told, "the API server answered 500 InternalError");
@@ -231,7 +241,8 @@ mod tests {
 
     #[test]
     fn it_is_told_whether_the_owner_is_the_reason() {
-        let status = Status::forbidden("cannot set blockOwnerDeletion if an ownerReference refers to a resource");
+        let status =
+            Status::forbidden("cannot set blockOwnerDeletion if an ownerReference refers to a resource");
         assert!(matches!(refusal(&status), Refusal::Refused { about_owner: true, .. }));
         let status = invalid("metadata.ownerReferences.uid", "must not be empty");
         assert!(matches!(refusal(&status), Refusal::Refused { about_owner: true, .. }));

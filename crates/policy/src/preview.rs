@@ -75,7 +75,8 @@ pub async fn preview(
     let invalid =
         |problem: crate::Problem| Failure::Invalid { reason: problem.reason, message: problem.message };
     let imports = Imports::parse(policy).map_err(invalid)?;
-    let discovered = discover(&**transport).await.map_err(|error| unreadable("what the parent has", &error))?;
+    let discovered =
+        discover(&**transport).await.map_err(|error| unreadable("what the parent has", &error))?;
     let negotiated = negotiate(policy, &discovered).map_err(invalid)?;
     let sources = match only {
         Some((namespace, name)) => vec![one(transport, &negotiated, namespace, name).await?],
@@ -151,7 +152,9 @@ impl Context<'_> {
             name: text("name"),
         };
         let title = location.to_string();
-        if usable::refused(&location.resource.group, &location.resource.plural, &source, self.hub_namespace).is_some() {
+        if usable::refused(&location.resource.group, &location.resource.plural, &source, self.hub_namespace)
+            .is_some()
+        {
             return Ok(Preview::Left { source: title });
         }
         match self.imports.outcome(source.clone()) {
@@ -199,7 +202,8 @@ impl Context<'_> {
                 return Ok(Err(crate::Problem::new(REFERENCE_NOT_FOUND, message)));
             };
             let resource = &location.resource;
-            if let Some(why) = usable::refused(&resource.group, &resource.plural, &object, self.hub_namespace) {
+            if let Some(why) = usable::refused(&resource.group, &resource.plural, &object, self.hub_namespace)
+            {
                 let message = format!("{location} is not read: {why}");
                 return Ok(Err(crate::Problem::new(WAIT_DEPENDENT, message)));
             }

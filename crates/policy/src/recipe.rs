@@ -92,7 +92,8 @@ impl Recipe {
         template: &str,
     ) -> Result<Self, Problem> {
         let parse = |field: &str, text| {
-            template::parse(field, text).map_err(|why| Problem::new(UNRESOLVED, format!("not a template: {why}")))
+            template::parse(field, text)
+                .map_err(|why| Problem::new(UNRESOLVED, format!("not a template: {why}")))
         };
         Ok(Self {
             references: references.iter().map(Reference::parse).collect::<Result<_, _>>()?,

@@ -76,7 +76,10 @@ impl Registry {
     /// The lifecycle depends on the object too, and is woken from now on.
     pub(crate) fn depends(&self, lifecycle: &str, object: ObjectId) {
         let mut all = self.dependents.lock();
-        let name = all.of_lifecycle.get_key_value(lifecycle).map_or_else(|| lifecycle.into(), |(name, _)| name.clone());
+        let name = all
+            .of_lifecycle
+            .get_key_value(lifecycle)
+            .map_or_else(|| lifecycle.into(), |(name, _)| name.clone());
         all.of_object.entry(object).or_default().insert(Arc::clone(&name));
         all.of_lifecycle.entry(name).or_default().insert(object);
     }

@@ -210,7 +210,12 @@ async fn examine_lifecycles(
 }
 
 /// Keeps a worker for each policy.
-async fn govern(tasks: &Tasks, client: &Client, shared: &Arc<Shared>, lifecycles: &Store<PediaClusterLifecycle>) {
+async fn govern(
+    tasks: &Tasks,
+    client: &Client,
+    shared: &Arc<Shared>,
+    lifecycles: &Store<PediaClusterLifecycle>,
+) {
     let mut governor = Governor {
         tasks: tasks.clone(),
         client: client.clone(),
@@ -281,8 +286,12 @@ impl Governor {
         }
         let tasks = self.tasks.child();
         let (sender, receiver) = watch::channel(Arc::clone(&policy));
-        let working =
-            worker::supervise(Arc::clone(&self.shared), over(self.client.clone()), self.lifecycles.clone(), receiver);
+        let working = worker::supervise(
+            Arc::clone(&self.shared),
+            over(self.client.clone()),
+            self.lifecycles.clone(),
+            receiver,
+        );
         tasks.spawn(format!("ClusterImportPolicy {name}"), working);
         self.workers.insert(name, Worker { uid: policy.uid(), policy: sender, tasks });
     }

@@ -55,7 +55,8 @@ impl Sources {
     pub(crate) fn list_done(&mut self) -> Vec<Key> {
         let before = std::mem::replace(&mut self.seen, self.incoming.take().unwrap_or_default());
         self.complete = true;
-        let changed = self.seen.iter().filter(|(key, seen)| before.get(*key).is_none_or(|before| before != *seen));
+        let changed =
+            self.seen.iter().filter(|(key, seen)| before.get(*key).is_none_or(|before| before != *seen));
         let gone = before.keys().filter(|key| !self.seen.contains_key(*key));
         changed.map(|(key, _)| key).chain(gone).cloned().collect()
     }
@@ -162,7 +163,10 @@ mod tests {
         assert_eq!((wanted.sources, wanted.selected), (4, 2));
         assert_eq!(
             wanted.failures,
-            ["clusters.x.io ns/b has the name \"same\", which ns/a has already", "clusters.x.io ns/c: no name"]
+            [
+                "clusters.x.io ns/b has the name \"same\", which ns/a has already",
+                "clusters.x.io ns/c: no name"
+            ]
         );
         assert!(sources.is_undecided(&key("c")) && !sources.is_undecided(&key("d")));
     }

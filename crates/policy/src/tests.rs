@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use api::{
     names::policy::lifecycle::{
-        CLUSTER_CREATED, CLUSTER_EXISTED, CLUSTER_UPDATED, CREATION_FAILED, ORPHAN, OWNER_FAILED, PATCH_FAILED,
-        REFERENCE_NOT_FOUND, REFERENCE_UNPARSED, SOURCE_NOT_FOUND, UNRESOLVED, WAIT_CONDITION, WAIT_DEPENDENT,
+        CLUSTER_CREATED, CLUSTER_EXISTED, CLUSTER_UPDATED, CREATION_FAILED, ORPHAN, OWNER_FAILED,
+        PATCH_FAILED, REFERENCE_NOT_FOUND, REFERENCE_UNPARSED, SOURCE_NOT_FOUND, UNRESOLVED, WAIT_CONDITION,
+        WAIT_DEPENDENT,
     },
     policy::{ClusterImportPolicy, PediaClusterLifecycle},
 };
@@ -136,7 +137,8 @@ impl World {
     async fn look(&self) -> Vec<(String, String, String, String)> {
         let _ = examine(&self.shared, &self.lifecycle().unwrap()).await;
         let Some(status) = self.lifecycle().and_then(|lifecycle| lifecycle.status) else { return vec![] };
-        let told = status.conditions.into_iter().map(|of| (of.type_, of.status, of.reason, of.message)).collect();
+        let told =
+            status.conditions.into_iter().map(|of| (of.type_, of.status, of.reason, of.message)).collect();
         assert!(!format!("{told:?}").contains(TOKEN) && !format!("{told:?}").contains("hunter2"), "{told:?}");
         told
     }
@@ -227,7 +229,12 @@ async fn what_is_missing_is_named_and_heals() {
     world.waits(SOURCE_NOT_FOUND, "there is no clusters.cluster.mcp.io cluster-1").await;
     world.parent.put(SOURCE, source(json!("True")));
     world.parent.remove(SECRET);
-    world.waits(REFERENCE_NOT_FOUND, "there is no secrets default/cluster-1, which the policy calls \"authSecret\"").await;
+    world
+        .waits(
+            REFERENCE_NOT_FOUND,
+            "there is no secrets default/cluster-1, which the policy calls \"authSecret\"",
+        )
+        .await;
     world.parent.put(SECRET, secret(TOKEN));
     assert_eq!(world.look().await[0].2, CLUSTER_CREATED);
     world.parent.remove(SECRET);
@@ -300,9 +307,12 @@ async fn what_the_hub_may_not_read_comes_with_the_line_that_grants_it() {
 #[tokio::test]
 async fn a_refusal_of_the_api_server_is_told_and_tried_again() {
     let world = World::new();
-    let refused = |about_owner| Refusal::Refused { why: String::from("the API server forbids it: no"), about_owner };
+    let refused =
+        |about_owner| Refusal::Refused { why: String::from("the API server forbids it: no"), about_owner };
     world.parent.refuse(Some(refused(false)));
-    world.waits(CREATION_FAILED, "the PediaCluster mcp-cluster-1 cannot be made: the API server forbids it").await;
+    world
+        .waits(CREATION_FAILED, "the PediaCluster mcp-cluster-1 cannot be made: the API server forbids it")
+        .await;
     world.parent.refuse(Some(refused(true)));
     world.waits(OWNER_FAILED, "cannot be made").await;
     world.parent.refuse(None);
@@ -318,7 +328,8 @@ async fn a_refusal_of_the_api_server_is_told_and_tried_again() {
 #[tokio::test]
 async fn a_cluster_that_was_there_before_is_kept_in_step_and_stays() {
     let world = World::new();
-    let mine = json!({ "metadata": { "name": "mcp-cluster-1", "uid": "c" }, "spec": { "syncResources": [] } });
+    let mine =
+        json!({ "metadata": { "name": "mcp-cluster-1", "uid": "c" }, "spec": { "syncResources": [] } });
     world.parent.put(CLUSTER, mine);
     world.stands(CLUSTER_EXISTED, CLUSTER_UPDATED).await;
     assert_eq!(world.parent.get(CLUSTER).unwrap()["spec"]["tokenData"], TOKEN);
@@ -343,7 +354,9 @@ async fn a_lifecycle_that_goes_takes_its_cluster_along_unless_it_is_told_not_to(
         world.parent.put(LIFECYCLE, going);
         world.look().await;
         assert_eq!(world.parent.get(CLUSTER).is_some(), stays);
-        assert!(!format!("{:?}", world.lifecycle().unwrap().metadata.finalizers).contains("lifecycle-controller"));
+        assert!(
+            !format!("{:?}", world.lifecycle().unwrap().metadata.finalizers).contains("lifecycle-controller")
+        );
     }
 }
 
@@ -357,5 +370,3 @@ async fn a_cluster_deleted_by_hand_comes_back_when_the_condition_holds() {
     world.parent.put(SOURCE, source(json!("True")));
     assert_eq!(world.look().await[0].2, CLUSTER_CREATED);
 }
-
-

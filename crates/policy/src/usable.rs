@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::recipe::kubectl_resource;
 
 /// Types of Secrets that let somebody into the parent.
-const KEYS_TO_THE_PARENT: [&str; 2] = ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"];
+const KEYS_TO_THE_PARENT: [&str; 2] =
+    ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"];
 
 /// Why an object is not for policies, if it is not.
 pub(crate) fn refused(group: &str, plural: &str, object: &Value, hub_namespace: &str) -> Option<String> {

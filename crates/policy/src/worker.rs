@@ -1,16 +1,12 @@
 //! Looks after one policy (contract 8.2): its source objects, and a lifecycle for each that is taken.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use api::{
     names::policy::{
         conditions::{
-            FAILED, LIFECYCLES_UNLISTED, NOT_SYNCED, RECONCILED, RECONCILING, SOURCES_UNLISTED, SUCCESS, VALIDATED,
-            WAIT_SYNCED,
+            FAILED, LIFECYCLES_UNLISTED, NOT_SYNCED, RECONCILED, RECONCILING, SOURCES_UNLISTED, SUCCESS,
+            VALIDATED, WAIT_SYNCED,
         },
         finalizers, lifecycle,
     },
@@ -28,8 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    Problem,
-    conditions,
+    Problem, conditions,
     examine::{LIFECYCLES, ORPHANS, Shared, finalizers_of, policy_of},
     followed::{Followed, News, Role},
     imports::{Imports, Negotiated, Outcome, lifecycle as lifecycle_of},
@@ -65,13 +60,8 @@ pub(crate) async fn supervise(
     mut policies: watch::Receiver<Arc<ClusterImportPolicy>>,
 ) {
     let policy = policies.borrow_and_update().clone();
-    let mut worker = Worker {
-        status: policy.status.clone().unwrap_or_default(),
-        policy,
-        shared,
-        transport,
-        lifecycles,
-    };
+    let mut worker =
+        Worker { status: policy.status.clone().unwrap_or_default(), policy, shared, transport, lifecycles };
     loop {
         tokio::select! {
             changed = policies.changed() => if changed.is_err() { return },
@@ -146,7 +136,8 @@ impl Worker {
     async fn follow(&mut self, imports: &Imports, negotiated: &Negotiated) {
         let resource = crate::recipe::kubectl_resource(&negotiated.source.group, &negotiated.source.plural);
         let policy = Arc::clone(&self.policy);
-        let mut followed = Followed::begin(&self.transport, &policy.spec, negotiated, imports.metadata_is_enough());
+        let mut followed =
+            Followed::begin(&self.transport, &policy.spec, negotiated, imports.metadata_is_enough());
         let mut sources = Sources::default();
         let owner = self.shared.registry.owner(self.name());
         self.shared.registry.set_readiness(self.name(), Readiness::Soon);
@@ -288,7 +279,8 @@ impl Worker {
             .collect()
             .await;
         refused.sort();
-        let failures: Vec<String> = wanted.failures.iter().cloned().chain(plan.failures).chain(refused).collect();
+        let failures: Vec<String> =
+            wanted.failures.iter().cloned().chain(plan.failures).chain(refused).collect();
         let summary = summary(resource, &wanted, plan.imported, imports.selects());
         let (holds, problem) = match failures.len() {
             0 => (true, Problem::new(RECONCILED, summary)),
@@ -326,7 +318,8 @@ impl Worker {
                 plan.failures.push(format!("the PediaClusterLifecycle {name} belongs to {owner}"));
                 continue;
             }
-            let conditions = there.and_then(|there| there.status.as_ref()).map(|status| &status.conditions[..]);
+            let conditions =
+                there.and_then(|there| there.status.as_ref()).map(|status| &status.conditions[..]);
             if conditions::holds(conditions.unwrap_or_default(), lifecycle::CREATED) {
                 plan.imported += 1;
             }
@@ -368,7 +361,10 @@ impl Worker {
 
     fn owns(&self, lifecycle: &PediaClusterLifecycle) -> bool {
         let uid = self.policy.metadata.uid.as_deref();
-        lifecycle.owner_references().iter().any(|owner| owner.controller == Some(true) && Some(&*owner.uid) == uid)
+        lifecycle
+            .owner_references()
+            .iter()
+            .any(|owner| owner.controller == Some(true) && Some(&*owner.uid) == uid)
     }
 
     /// Who else controls a lifecycle.
@@ -439,14 +435,16 @@ impl Worker {
                 break;
             }
             let waiting = owned.iter().filter(|lifecycle| lifecycle.metadata.deletion_timestamp.is_none());
-            stream::iter(waiting.map(|lifecycle| self.shared.parent.write(delete(lifecycle))).collect::<Vec<_>>())
-                .buffer_unordered(WRITES)
-                .for_each(|outcome| async move {
-                    if let Err(error) = outcome {
-                        tracing::debug!(%error, "a PediaClusterLifecycle could not be deleted, trying again");
-                    }
-                })
-                .await;
+            stream::iter(
+                waiting.map(|lifecycle| self.shared.parent.write(delete(lifecycle))).collect::<Vec<_>>(),
+            )
+            .buffer_unordered(WRITES)
+            .for_each(|outcome| async move {
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "a PediaClusterLifecycle could not be deleted, trying again");
+                }
+            })
+            .await;
             let _ = timeout(CALM * 5, owner.notified()).await;
         }
         self.set_finalizer(false).await;
@@ -464,7 +462,8 @@ impl Worker {
 
     async fn try_set_finalizer(&self, wanted: bool) -> Result<(), Refusal> {
         let path = format!("{POLICIES}/{}", self.name());
-        let there = self.shared.parent.read(&path).await.map_err(|error| Refusal::Later(error.to_string()))?;
+        let there =
+            self.shared.parent.read(&path).await.map_err(|error| Refusal::Later(error.to_string()))?;
         let Some(there) = there else { return Ok(()) };
         let held = there["metadata"]["finalizers"].as_array().into_iter().flatten();
         let mut all: Vec<String> = held.filter_map(Value::as_str).map(str::to_owned).collect();
@@ -510,7 +509,9 @@ fn summary(resource: &str, wanted: &Wanted<'_>, imported: usize, selects: bool) 
     let taken = match (sources, selected) {
         (0, _) => return format!("there are no {resource}: nothing is imported"),
         (_, 0) if selects => {
-            return format!("spec.source.selectorTemplate selects none of {sources} {resource}: nothing is imported");
+            return format!(
+                "spec.source.selectorTemplate selects none of {sources} {resource}: nothing is imported"
+            );
         }
         _ if selected == sources && selects => {
             format!("spec.source.selectorTemplate selects every one of {sources} {resource}")

@@ -55,8 +55,10 @@ mod tests {
 
     fn stored(data: &serde_json::Value) -> DeserializeGuard<ConfigMap> {
         let meta = json!({ "name": "one", "namespace": "default" });
-        serde_json::from_value(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data }))
-            .unwrap()
+        serde_json::from_value(
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data }),
+        )
+        .unwrap()
     }
 
     #[test]

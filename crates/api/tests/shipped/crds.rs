@@ -277,7 +277,9 @@ fn quantities_are_numbers_or_strings_of_the_known_form() {
 
 #[test]
 fn conditions_are_those_of_kubernetes_and_a_plain_list() {
-    for kind in KINDS.into_iter().filter(|kind| !["ClusterSyncResources", "ResourceCollection"].contains(kind)) {
+    for kind in
+        KINDS.into_iter().filter(|kind| !["ClusterSyncResources", "ResourceCollection"].contains(kind))
+    {
         let conditions = schema(kind)["properties"]["status"]["properties"]["conditions"].clone();
         assert!(conditions["x-kubernetes-list-type"].is_null());
         let condition = &conditions["items"];

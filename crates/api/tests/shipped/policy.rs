@@ -15,7 +15,10 @@ fn names_scope_and_versions_are_those_of_the_contract() {
     ] {
         let spec = &crd(kind)["spec"];
         assert_eq!((&spec["group"], &spec["scope"]), (&json!("policy.clusterpedia.io"), &json!("Cluster")));
-        assert_eq!((&spec["names"]["plural"], &spec["names"]["singular"]), (&json!(plural), &json!(singular)));
+        assert_eq!(
+            (&spec["names"]["plural"], &spec["names"]["singular"]),
+            (&json!(plural), &json!(singular))
+        );
         let versions = spec["versions"].as_array().unwrap();
         assert_eq!((versions.len(), &versions[0]["name"]), (1, &json!("v1alpha1")));
         assert_eq!(versions[0]["subresources"], json!({ "status": {} }));
@@ -25,9 +28,10 @@ fn names_scope_and_versions_are_those_of_the_contract() {
 #[test]
 fn printer_columns_are_those_of_the_contract_and_age() {
     let reason = |type_: &str| format!(".status.conditions[?(@.type == '{type_}')].reason");
-    for (kind, first, second) in
-        [("ClusterImportPolicy", "Validated", "Reconciling"), ("PediaClusterLifecycle", "Created", "Updating")]
-    {
+    for (kind, first, second) in [
+        ("ClusterImportPolicy", "Validated", "Reconciling"),
+        ("PediaClusterLifecycle", "Created", "Updating"),
+    ] {
         assert_eq!(
             columns(kind),
             expected(&[
@@ -72,7 +76,9 @@ fn every_shipped_policy_fits_its_schema_and_brings_its_rights_along() {
             let policy = serde_json::from_value::<api::policy::ClusterImportPolicy>(manifest.object.clone());
             assert!(policy.is_ok(), "{}: {policy:?}", manifest.title());
             assert_eq!(manifest.file, format!("deploy/policies/{}.yaml", manifest.name()));
-            let roles = |kind: &str| all.iter().any(|other| other.file == manifest.file && other.kind().ends_with(kind));
+            let roles = |kind: &str| {
+                all.iter().any(|other| other.file == manifest.file && other.kind().ends_with(kind))
+            };
             assert!(roles("Role") || manifest.name() == "managedclusters", "{}", manifest.title());
         })
         .map(|manifest| manifest.name().to_owned())

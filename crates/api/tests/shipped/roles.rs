@@ -117,8 +117,12 @@ fn the_hub_reads_for_policies_what_is_labelled_and_no_more() {
     for manifest in all.iter().filter(|m| m.file.starts_with("deploy/policies/")) {
         for rule in rules(manifest) {
             let rule = (rule["apiGroups"].clone(), rule["resources"].clone());
-            let known = [("cluster.x-k8s.io", "clusters"), ("cluster.karmada.io", "clusters"), ("", "secrets")];
-            assert!(known.iter().any(|(group, resource)| rule == (json!([group]), json!([resource]))), "{rule:?}");
+            let known =
+                [("cluster.x-k8s.io", "clusters"), ("cluster.karmada.io", "clusters"), ("", "secrets")];
+            assert!(
+                known.iter().any(|(group, resource)| rule == (json!([group]), json!([resource]))),
+                "{rule:?}"
+            );
         }
     }
 }

@@ -72,7 +72,8 @@ async fn measure(fleet: &Fleet, client: &Client) -> anyhow::Result<Vec<Figure>> 
     }
     rotations.sort_by(f64::total_cmp);
     let rate = (WRITES * SOURCES) as f64 / seconds;
-    let comparison = |name: &str, unit: &str, value| Figure::new("policies", name, unit, value, None, Budget::None);
+    let comparison =
+        |name: &str, unit: &str, value| Figure::new("policies", name, unit, value, None, Budget::None);
     Ok(vec![
         comparison("import_1000", "s", seconds),
         Figure::new("policies", "import_writes", "1/s", rate, Some(raw), Budget::RatioAtLeast(0.3)),
@@ -195,7 +196,9 @@ async fn rotate(connection: &mut Http1, round: usize) -> anyhow::Result<f64> {
 async fn clean(fleet: &Fleet) -> anyhow::Result<()> {
     let parent = fleet.parent()?;
     let step = fleet.progress().begin("what the benchmark made is taken away");
-    parent.kubectl_ok(&["delete", "clusterimportpolicy", "bench", "--ignore-not-found", "--timeout=120s"]).await?;
+    parent
+        .kubectl_ok(&["delete", "clusterimportpolicy", "bench", "--ignore-not-found", "--timeout=120s"])
+        .await?;
     parent.kubectl_ok(&["delete", "crd", DEFINITION, "--ignore-not-found"]).await?;
     parent.kubectl_ok(&["delete", "clusterrole", ROLE, "--ignore-not-found"]).await?;
     parent.kubectl_ok(&["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"]).await?;

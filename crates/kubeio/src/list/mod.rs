@@ -188,7 +188,9 @@ impl List {
                 sleep_until(*when).await;
                 let path = self.request.path(self.token.as_deref(), self.page_size);
                 let asked = Instant::now();
-                let response = open_json(&*self.transport, &path, self.request.selection.accept_list(), Lane::Short).await?;
+                let response =
+                    open_json(&*self.transport, &path, self.request.selection.accept_list(), Lane::Short)
+                        .await?;
                 let chunks = Chunks::new(response.into_body());
                 self.state =
                     State::Reading(Box::new(Page { chunks, scanner: ListScanner::default(), asked }));

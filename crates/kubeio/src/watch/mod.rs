@@ -59,7 +59,9 @@ impl Watch {
     pub async fn begin(transport: &dyn Transport, request: &WatchRequest) -> Result<Self, Error> {
         let seconds = rand::rng().random_range(LASTS);
         let began = Instant::now();
-        let response = open_json(transport, &request.path(seconds), request.selection.accept_watch(), Lane::Watch).await?;
+        let response =
+            open_json(transport, &request.path(seconds), request.selection.accept_watch(), Lane::Watch)
+                .await?;
         Ok(Self {
             chunks: Chunks::new(response.into_body()),
             scanner: Some(WatchScanner::default()),

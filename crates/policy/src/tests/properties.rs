@@ -12,7 +12,8 @@ use crate::{
     template::Objects,
 };
 
-const KEPT: [&str; 7] = ["clusterId", "apiserver", "kubeconfig", "caData", "tokenData", "certData", "keyData"];
+const KEPT: [&str; 7] =
+    ["clusterId", "apiserver", "kubeconfig", "caData", "tokenData", "certData", "keyData"];
 
 fn values() -> impl Strategy<Value = Map<String, Value>> {
     let value = prop_oneof![Just(json!("")), Just(json!("YQ==")), Just(json!("Yg==")), Just(Value::Null)];
@@ -98,7 +99,9 @@ proptest! {
             }
         }
         let mut fresh = Sources::default();
-        there.iter().for_each(|(key, state)| drop(fresh.changed(key.clone(), seen(*state))));
+        for (key, state) in &there {
+            fresh.changed(key.clone(), seen(*state));
+        }
         prop_assert_eq!(sources.wanted("r"), fresh.wanted("r"));
     }
 

@@ -14,8 +14,7 @@ use kubeio::Resource;
 
 fn policy(file: &str) -> ClusterImportPolicy {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/policies").join(file);
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&std::fs::read_to_string(path).unwrap()).unwrap();
     let policy = documents.into_iter().find(|object| object["kind"] == "ClusterImportPolicy").unwrap();
     serde_json::from_value(policy).unwrap()
 }
@@ -23,7 +22,9 @@ fn policy(file: &str) -> ClusterImportPolicy {
 /// What the policy makes of a source and its reference: name, and whether and what.
 fn made(file: &str, source: &Value, reference: Option<Value>) -> Option<(String, Result<Value, String>)> {
     let policy = policy(file);
-    let Outcome::Taken(name) = Imports::parse(&policy.spec).unwrap().outcome(source.clone()) else { return None };
+    let Outcome::Taken(name) = Imports::parse(&policy.spec).unwrap().outcome(source.clone()) else {
+        return None;
+    };
     let negotiated = Negotiated {
         source: Resource::new("g", "v1", "r"),
         references: policy.spec.references.iter().map(|_| Resource::new("", "v1", "secrets")).collect(),
@@ -78,7 +79,10 @@ fn karmada() {
     let (name, spec) = made("Push", "https://172.18.0.4:6443");
     let spec = spec.unwrap();
     assert_eq!((&*name, &spec["apiserver"]), ("karmada-member1", &json!("https://172.18.0.4:6443")));
-    assert_eq!((&spec["caData"], &spec["tokenData"], core(&spec)), (&json!("Y2E="), &json!("dA=="), json!(FIVE)));
+    assert_eq!(
+        (&spec["caData"], &spec["tokenData"], core(&spec)),
+        (&json!("Y2E="), &json!("dA=="), json!(FIVE))
+    );
     assert!(made("Pull", "https://172.18.0.4:6443").1.is_err() && made("Push", "").1.is_err());
 }
 
@@ -93,9 +97,16 @@ fn vcluster() {
     let (name, spec) = made("vcluster.yaml", &source("vc-vcluster-1", "S0VZ"), None).unwrap();
     let spec = spec.unwrap();
     assert_eq!(name, "vc-default-vcluster-1");
-    assert_eq!((&spec["apiserver"], &spec["kubeconfig"]), (&json!("https://vcluster-1.default.svc"), &json!(config)));
+    assert_eq!(
+        (&spec["apiserver"], &spec["kubeconfig"]),
+        (&json!("https://vcluster-1.default.svc"), &json!(config))
+    );
     assert_eq!(core(&spec), json!(FIVE));
-    assert_eq!(made("vcluster.yaml", &source("vc-other", "T1RIRVI="), None), None, "not the key in the kubeconfig");
+    assert_eq!(
+        made("vcluster.yaml", &source("vc-other", "T1RIRVI="), None),
+        None,
+        "not the key in the kubeconfig"
+    );
     assert_eq!(made("vcluster.yaml", &source("vault", "S0VZ"), None), None);
     assert_eq!(made("vcluster.yaml", &json!({ "metadata": { "name": "vc-empty" } }), None), None);
 }
@@ -120,7 +131,10 @@ fn kubevela() {
     for other in [
         source("default", joined),
         source("vela-system", Value::Null),
-        source("vela-system", json!({ "cluster.core.oam.dev/cluster-credential-type": "ServiceAccountToken" })),
+        source(
+            "vela-system",
+            json!({ "cluster.core.oam.dev/cluster-credential-type": "ServiceAccountToken" }),
+        ),
         source("vela-system", json!({ "other": "label" })),
     ] {
         assert_eq!(made("kubevela.yaml", &other, None), None, "{other}");
@@ -144,5 +158,9 @@ fn our_own_is_read_through_the_tunnel_and_needs_no_secrets() {
 }
 
 fn base64(text: &str) -> String {
-    serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap().as_str().unwrap().to_owned()
+    serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec()))
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
 }

@@ -21,7 +21,13 @@ use serde_json::{Value, json};
 use testkit::apiserver::{ApiServer, Ask, Fault, SECRETS, Trouble};
 use tokio::{sync::watch, time::sleep};
 
-use crate::{Options, examine::Shared, fake::FakeParent, registry::{Readiness, Registry}, worker::supervise};
+use crate::{
+    Options,
+    examine::Shared,
+    fake::FakeParent,
+    registry::{Readiness, Registry},
+    worker::supervise,
+};
 
 const SOURCES: &str = "/apis/cluster.mcp.io/v1/clusters";
 const POLICY: &str = "/apis/policy.clusterpedia.io/v1alpha1/clusterimportpolicies/mcp";
@@ -76,12 +82,16 @@ impl World {
         let (registry, mut wakes) = Registry::new();
         let (store, writer) = reflector::store();
         let (sender, receiver) = watch::channel(Arc::new(policy()));
-        let shared =
-            Arc::new(Shared { parent: parent.clone(), registry: registry.clone(), options: Options::default() });
+        let shared = Arc::new(Shared {
+            parent: parent.clone(),
+            registry: registry.clone(),
+            options: Options::default(),
+        });
         let tasks = Tasks::new();
         tasks.spawn("wakes", async move { while wakes.recv().await.is_some() {} });
         tasks.spawn("worker", supervise(shared, Arc::new(To(server.clone())), store, receiver));
-        let mut world = Self { server, parent, registry, writer, policy: sender, tasks, shown: BTreeSet::new() };
+        let mut world =
+            Self { server, parent, registry, writer, policy: sender, tasks, shown: BTreeSet::new() };
         world.writer.apply_watcher_event(&Event::Init);
         world.writer.apply_watcher_event(&Event::InitDone);
         world
@@ -103,7 +113,8 @@ impl World {
             self.writer.apply_watcher_event(&Event::Apply(serde_json::from_value(object).unwrap()));
         }
         for name in self.shown.difference(&there) {
-            let mut gone = PediaClusterLifecycle::new(name, api::policy::PediaClusterLifecycleSpec::default());
+            let mut gone =
+                PediaClusterLifecycle::new(name, api::policy::PediaClusterLifecycleSpec::default());
             gone.metadata.uid = Some(format!("uid of {name}"));
             self.writer.apply_watcher_event(&Event::Delete(gone));
         }
@@ -167,7 +178,11 @@ async fn every_selected_object_has_a_lifecycle_as_long_as_it_is_there() {
     world.cluster("b", &json!({ "take": "no" }));
     world.until(&["mcp-a"]).await;
     let told = world.until_reason("Reconciling", RECONCILED).await;
-    assert!(told.starts_with("spec.source.selectorTemplate selects 1 of 2 clusters.cluster.mcp.io, 0 are imported"));
+    assert!(
+        told.starts_with(
+            "spec.source.selectorTemplate selects 1 of 2 clusters.cluster.mcp.io, 0 are imported"
+        )
+    );
     assert_eq!((&world.status()["sources"], &world.status()["selected"]), (&json!(2), &json!(1)));
     world.until_reason("Validated", SUCCESS).await;
     assert_eq!(world.registry.readiness("mcp"), Readiness::Ready);
@@ -219,7 +234,10 @@ async fn a_list_that_breaks_off_or_an_object_that_cannot_be_rendered_takes_nothi
     // A number cannot be compared with a text.
     world.cluster("a", &json!({ "take": 1 }));
     let told = world.until_reason("Reconciling", FAILED).await;
-    assert!(told.starts_with("clusters.cluster.mcp.io a: spec.source.selectorTemplate, line 1, column 4: "), "{told}");
+    assert!(
+        told.starts_with("clusters.cluster.mcp.io a: spec.source.selectorTemplate, line 1, column 4: "),
+        "{told}"
+    );
     world.keeps(&["mcp-a"]).await;
 }
 
@@ -239,7 +257,10 @@ async fn two_objects_with_one_name_and_a_lifecycle_of_somebody_else_are_told() {
     world.cluster("c", &json!({}));
     world.until(&["mcp-c", "mcp-same"]).await;
     let told = world.until_reason("Reconciling", FAILED).await;
-    assert!(told.contains("clusters.cluster.mcp.io b has the name \"mcp-same\", which a has already"), "{told}");
+    assert!(
+        told.contains("clusters.cluster.mcp.io b has the name \"mcp-same\", which a has already"),
+        "{told}"
+    );
     assert!(told.contains("the PediaClusterLifecycle mcp-c belongs to ClusterImportPolicy other"), "{told}");
     world.server.delete(SOURCES, "", "a");
     world.server.delete(SOURCES, "", "c");
@@ -252,7 +273,10 @@ async fn what_the_hub_may_not_list_comes_with_the_line_that_grants_it() {
     let mut world = World::new(true);
     world.server.forbid(SOURCES);
     let told = world.until_reason("Reconciling", SOURCES_UNLISTED).await;
-    assert!(told.contains("kubectl create clusterrole clusterway-policy-mcp-clusters --verb=get,list,watch"), "{told}");
+    assert!(
+        told.contains("kubectl create clusterrole clusterway-policy-mcp-clusters --verb=get,list,watch"),
+        "{told}"
+    );
     let waits = format!("{:?}", world.registry.readiness("mcp"));
     assert!(waits.contains("Waits") && waits.contains("kubectl create clusterrole"), "{waits}");
     let mut world = World::new(true);
@@ -291,7 +315,10 @@ async fn a_policy_that_is_broken_and_mended_leaves_what_there_is() {
     mended.spec.creation_condition = String::from("false");
     world.policy.send_replace(Arc::new(mended));
     world.until_reason("Reconciling", RECONCILED).await;
-    assert_eq!(world.parent.get(&format!("{LIFECYCLES}/mcp-a")).unwrap()["spec"]["creationCondition"], "false");
+    assert_eq!(
+        world.parent.get(&format!("{LIFECYCLES}/mcp-a")).unwrap()["spec"]["creationCondition"],
+        "false"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -300,8 +327,7 @@ async fn a_policy_that_goes_takes_its_lifecycles_along() {
     world.cluster("a", &json!({}));
     world.until(&["mcp-a"]).await;
     let mut going = policy();
-    going.metadata.deletion_timestamp =
-        Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+    going.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
     world.policy.send_replace(Arc::new(going));
     world.until(&[]).await;
     for _ in 0..600 {

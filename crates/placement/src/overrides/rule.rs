@@ -1,0 +1,186 @@
+//! Globalizations and Localizations made ready, and which of them are for a feed in a cluster.
+
+use std::collections::BTreeMap;
+
+use api::apps::{Feed, Globalization, Localization, OverrideConfig, OverridePolicy, OverrideType};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector as Selector, ObjectMeta, Time};
+use meta::LabelSelector;
+use serde::Serialize;
+
+use super::error::OverrideRef;
+use crate::{Cluster, schedule::selector};
+
+/// A Globalization or Localization.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The namespace of a Localization, which is that of its cluster.
+    pub namespace: Option<String>,
+    /// The name of the object.
+    pub name: String,
+    /// Low ones are applied first.
+    pub priority: i32,
+    /// When a change of it takes effect.
+    pub policy: OverridePolicy,
+    /// The changes.
+    pub overrides: Vec<OverrideConfig>,
+    created: Option<Time>,
+    deleting: bool,
+    feeds: Feeds,
+    clusters: LabelSelector,
+}
+
+/// The feeds a rule is for.
+#[derive(Debug, Clone)]
+enum Feeds {
+    Named(Feed),
+    Selected(LabelSelector),
+}
+
+/// What rules may know of a feed.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedFacts<'f> {
+    /// Which it is.
+    pub feed: &'f Feed,
+    /// The labels of the object, or of the HelmChart.
+    pub labels: &'f BTreeMap<String, String>,
+}
+
+/// A selector of a rule is none: the rule is for nothing until it is corrected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("spec.{field}: expected {expected}")]
+pub struct InvalidRuleError {
+    /// The field, below spec.
+    pub field: String,
+    /// What should stand there.
+    pub expected: &'static str,
+}
+
+impl TryFrom<&Globalization> for Rule {
+    type Error = InvalidRuleError;
+
+    fn try_from(from: &Globalization) -> Result<Self, InvalidRuleError> {
+        let spec = &from.spec;
+        let clusters = ready("clusterAffinity", spec.cluster_affinity.as_ref())?;
+        let feeds = feeds(spec.feed.as_ref(), spec.feed_selector.as_ref())?;
+        let content = (spec.priority, spec.override_policy, spec.overrides.clone());
+        Ok(Self::new(&from.metadata, None, feeds, clusters, content))
+    }
+}
+
+impl TryFrom<&Localization> for Rule {
+    type Error = InvalidRuleError;
+
+    fn try_from(from: &Localization) -> Result<Self, InvalidRuleError> {
+        let spec = &from.spec;
+        let feeds = feeds(spec.feed.as_ref(), spec.feed_selector.as_ref())?;
+        let content = (spec.priority, spec.override_policy, spec.overrides.clone());
+        let namespace = from.metadata.namespace.clone().unwrap_or_default();
+        Ok(Self::new(&from.metadata, Some(namespace), feeds, LabelSelector::default(), content))
+    }
+}
+
+fn feeds(feed: Option<&Feed>, selected: Option<&Selector>) -> Result<Feeds, InvalidRuleError> {
+    match feed {
+        Some(feed) => Ok(Feeds::Named(feed.clone())),
+        None => ready("feedSelector", selected).map(Feeds::Selected),
+    }
+}
+
+/// A selector, which selects everything where there is none.
+fn ready(field: &str, from: Option<&Selector>) -> Result<LabelSelector, InvalidRuleError> {
+    let Some(from) = from else { return Ok(LabelSelector::default()) };
+    selector(from).map_err(|error| InvalidRuleError {
+        field: format!("{field}.{}", error.field),
+        expected: error.expected,
+    })
+}
+
+impl Rule {
+    fn new(
+        metadata: &ObjectMeta,
+        namespace: Option<String>,
+        feeds: Feeds,
+        clusters: LabelSelector,
+        (priority, policy, overrides): (i32, OverridePolicy, Vec<OverrideConfig>),
+    ) -> Self {
+        Self {
+            namespace,
+            name: metadata.name.clone().unwrap_or_default(),
+            priority,
+            policy,
+            overrides,
+            created: metadata.creation_timestamp.clone(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            feeds,
+            clusters,
+        }
+    }
+
+    /// Whether it is for this feed in this cluster. One that is being deleted is for nothing.
+    pub fn applies(&self, feed: FeedFacts<'_>, cluster: &Cluster) -> bool {
+        let place = self.namespace.as_deref().is_none_or(|namespace| namespace == cluster.key.namespace());
+        let what = match &self.feeds {
+            Feeds::Named(named) => {
+                (&named.kind, &named.api_version, named.namespace(), &named.name)
+                    == (&feed.feed.kind, &feed.feed.api_version, feed.feed.namespace(), &feed.feed.name)
+            }
+            Feeds::Selected(selector) => selector.matches(feed.labels),
+        };
+        !self.deleting && place && what && self.clusters.matches(&cluster.labels)
+    }
+
+    /// The feed it names, if it names one.
+    pub fn feed(&self) -> Option<&Feed> {
+        match &self.feeds {
+            Feeds::Named(feed) => Some(feed),
+            Feeds::Selected(_) => None,
+        }
+    }
+
+    /// What decides whether a feed is rendered again at once: everything of the rules whose policy is `ApplyNow`, and
+    /// nothing of the others, which wait for another reason. For [`fingerprint`](crate::fingerprint::fingerprint).
+    pub fn at_once<'r>(rules: &[&'r Rule]) -> Vec<impl Serialize + use<'r>> {
+        rules
+            .iter()
+            .filter(|rule| rule.policy == OverridePolicy::ApplyNow)
+            .map(|rule| (&rule.namespace, &rule.name, rule.priority, &rule.overrides))
+            .collect()
+    }
+
+    /// The overrides for a sort of feed, each with its name for messages. A rule that names no feed is for the sort its
+    /// types are made for.
+    pub(super) fn overrides_for(&self, chart: bool) -> impl Iterator<Item = (OverrideRef, &OverrideConfig)> {
+        let named = matches!(self.feeds, Feeds::Named(_));
+        let meant = move |config: &OverrideConfig| named || chart == (config.type_ == OverrideType::Helm);
+        self.overrides
+            .iter()
+            .enumerate()
+            .filter(move |(_, config)| meant(config))
+            .map(|(index, config)| (self.reference(index, config), config))
+    }
+
+    fn reference(&self, index: usize, config: &OverrideConfig) -> OverrideRef {
+        OverrideRef {
+            kind: if self.namespace.is_some() { "Localization" } else { "Globalization" },
+            namespace: self.namespace.clone(),
+            object: self.name.clone(),
+            index,
+            name: config.name.clone(),
+        }
+    }
+}
+
+/// The rules for a feed in a cluster, in the order in which they are applied.
+pub fn in_order<'r>(
+    rules: impl IntoIterator<Item = &'r Rule>,
+    feed: FeedFacts<'_>,
+    cluster: &Cluster,
+) -> Vec<&'r Rule> {
+    let mut rules: Vec<&Rule> = rules.into_iter().filter(|rule| rule.applies(feed, cluster)).collect();
+    // What is not created yet, as in a plan, is the newest.
+    rules.sort_by(|a, b| {
+        let key = |rule: &'r Rule| (rule.namespace.is_some(), rule.priority, rule.created.is_none());
+        key(a).cmp(&key(b)).then_with(|| (&a.created, &a.name).cmp(&(&b.created, &b.name)))
+    });
+    rules
+}

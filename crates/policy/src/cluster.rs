@@ -43,7 +43,7 @@ pub(crate) fn decode(text: &str) -> Result<Rendered, String> {
     let Some(Value::Object(mut spec)) = object.remove("spec") else {
         return Err(String::from("what it renders to has no spec"));
     };
-    spec.retain(|field, value| !value.is_null() && !(KEPT.contains(&field.as_str()) && is_blank(value)));
+    spec.retain(|field, value| !(value.is_null() || KEPT.contains(&field.as_str()) && is_blank(value)));
     if !spec.contains_key("syncResources") {
         return Err(String::from("what it renders to has no spec.syncResources; [] is enough"));
     }

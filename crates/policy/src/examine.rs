@@ -86,7 +86,7 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
     let Some(gathered) = gather(shared, lifecycle, &mut references).await? else { return Ok(None) };
     status.references = references;
     let cluster_path = format!("{CLUSTERS}/{name}");
-    let existing = shared.parent.read(&cluster_path).await.map_err(later)?;
+    let existing = shared.parent.read(&cluster_path).await.map_err(|error| later(&error))?;
     if existing.as_ref().is_some_and(|cluster| !cluster["metadata"]["deletionTimestamp"].is_null()) {
         return Ok(None);
     }
@@ -277,7 +277,7 @@ async fn read(shared: &Shared, policy: &str, location: &Location) -> Result<Opti
             let message = format!("the hub may not read {location}. To let it: {grant}");
             Err(Problem::new(WAIT_DEPENDENT, message).into())
         }
-        Err(error) => Err(Missing::Later(later(error))),
+        Err(error) => Err(Missing::Later(later(&error))),
     }
 }
 
@@ -291,7 +291,7 @@ async fn leave(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<(),
     }
     let path = format!("{CLUSTERS}/{name}");
     if !held.iter().any(|finalizer| finalizer == ORPHANS)
-        && let Some(cluster) = shared.parent.read(&path).await.map_err(later)?
+        && let Some(cluster) = shared.parent.read(&path).await.map_err(|error| later(&error))?
         && cluster["metadata"]["deletionTimestamp"].is_null()
         && is_owned_alone(&cluster, &lifecycle.uid().unwrap_or_default())
     {
@@ -299,8 +299,9 @@ async fn leave(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<(),
         shared.parent.write(Write::Delete(path, uid)).await?;
         tracing::info!(cluster = %name, "no longer imported");
     }
-    let left = held.iter().filter(|finalizer| *finalizer != finalizers::LIFECYCLE);
-    let patch = finalizers_patch(lifecycle, left.cloned().collect());
+    let left: Vec<String> =
+        held.iter().filter(|finalizer| *finalizer != finalizers::LIFECYCLE).cloned().collect();
+    let patch = finalizers_patch(lifecycle, &left);
     shared.parent.write(Write::Merge(format!("{LIFECYCLES}/{name}"), patch)).await
 }
 
@@ -309,16 +310,16 @@ fn with_finalizer(lifecycle: &PediaClusterLifecycle) -> Option<Value> {
     if held.iter().any(|finalizer| finalizer == finalizers::LIFECYCLE) {
         return None;
     }
-    let all = held.iter().cloned().chain([finalizers::LIFECYCLE.to_owned()]).collect();
-    Some(finalizers_patch(lifecycle, all))
+    let all: Vec<String> = held.iter().cloned().chain([finalizers::LIFECYCLE.to_owned()]).collect();
+    Some(finalizers_patch(lifecycle, &all))
 }
 
-fn finalizers_patch(lifecycle: &PediaClusterLifecycle, finalizers: Vec<String>) -> Value {
+fn finalizers_patch(lifecycle: &PediaClusterLifecycle, finalizers: &[String]) -> Value {
     finalizers_of(lifecycle.resource_version().as_deref(), finalizers)
 }
 
 /// Sets finalizers; with the version, so that nobody else's change of the list is undone.
-pub(crate) fn finalizers_of(resource_version: Option<&str>, finalizers: Vec<String>) -> Value {
+pub(crate) fn finalizers_of(resource_version: Option<&str>, finalizers: &[String]) -> Value {
     json!({ "metadata": { "resourceVersion": resource_version, "finalizers": finalizers } })
 }
 
@@ -328,6 +329,6 @@ pub(crate) fn policy_of(lifecycle: &PediaClusterLifecycle) -> Option<&str> {
     (owner.kind == "ClusterImportPolicy").then_some(owner.name.as_str())
 }
 
-fn later(error: Error) -> Refusal {
+fn later(error: &Error) -> Refusal {
     Refusal::Later(format!("the parent does not answer as it should: {error}"))
 }

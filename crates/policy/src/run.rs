@@ -262,7 +262,9 @@ impl Governor {
                 let shown = self.incoming.take().unwrap_or_default();
                 let gone: Vec<String> =
                     self.workers.keys().filter(|name| !shown.contains(name)).cloned().collect();
-                gone.iter().for_each(|name| self.dismiss(name));
+                for name in &gone {
+                    self.dismiss(name);
+                }
             }
             Event::Apply(policy) => self.appoint(policy),
             Event::Delete(policy) => self.dismiss(&policy.name_any()),

@@ -63,7 +63,9 @@ impl Sources {
 
     /// An object is new or has changed; whether that matters.
     pub(crate) fn changed(&mut self, key: Key, seen: Seen) -> bool {
-        self.seen.insert(key, seen.clone()).is_none_or(|before| before != seen)
+        let matters = self.seen.get(&key) != Some(&seen);
+        self.seen.insert(key, seen);
+        matters
     }
 
     /// An object is gone.

@@ -1,7 +1,7 @@
 //! Templates of policies: parsed, rendered, and what is said about those that cannot be. Pure.
 
 use gotemplate::{Environment, Error, ErrorKind, Limits, NO_VALUE, Template};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// What a template sees: `.source` and `.references.KEY`.
 #[derive(Debug, Clone)]
@@ -10,7 +10,9 @@ pub(crate) struct Objects(Value);
 impl Objects {
     /// The source object, and no references yet.
     pub(crate) fn of(source: Value) -> Self {
-        Self(json!({ "source": source, "references": Map::new() }))
+        let references = Value::Object(Map::new());
+        let all = [("source", source), ("references", references)];
+        Self(all.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
     }
 
     /// A reference that was found. Templates rendered from now on see it.
@@ -112,6 +114,8 @@ fn explain(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn of(text: &str) -> Template {

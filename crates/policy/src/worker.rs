@@ -161,21 +161,21 @@ impl Worker {
                         } else {
                             let object = source_id(negotiated, &key);
                             if sources.changed(key, seen) {
-                                settle_at.get_or_insert(Instant::now() + GATHER);
+                                settle_at.get_or_insert_with(soon);
                                 self.shared.registry.changed(object).await;
                             }
                         }
                     }
                     News::SourceGone(key) => {
                         sources.deleted(&key);
-                        settle_at.get_or_insert(Instant::now() + GATHER);
+                        settle_at.get_or_insert_with(soon);
                         self.shared.registry.changed(source_id(negotiated, &key)).await;
                     }
                     News::SourcesListed => {
                         for key in sources.list_done() {
                             self.shared.registry.changed(source_id(negotiated, &key)).await;
                         }
-                        settle_at.get_or_insert(Instant::now());
+                        settle_at.get_or_insert_with(Instant::now);
                     }
                     News::ReferenceChanged(object) => self.shared.registry.changed(object).await,
                     News::ReferencesListed => {}
@@ -194,7 +194,7 @@ impl Worker {
                     }
                 },
                 () = owner.notified() => {
-                    settle_at.get_or_insert(Instant::now() + GATHER);
+                    settle_at.get_or_insert_with(soon);
                 }
                 () = sleep_until(patience), if !ready && !told => {
                     told = true;
@@ -428,10 +428,10 @@ impl Worker {
         let owner = self.shared.registry.owner(self.name());
         let orphans = self.policy.finalizers().iter().any(|finalizer| finalizer == ORPHANS);
         let _ = self.lifecycles.wait_until_ready().await;
-        while !orphans {
+        loop {
             let all = self.lifecycles.state();
             let owned: Vec<_> = all.iter().filter(|lifecycle| self.owns(lifecycle)).collect();
-            if owned.is_empty() {
+            if orphans || owned.is_empty() {
                 break;
             }
             let waiting = owned.iter().filter(|lifecycle| lifecycle.metadata.deletion_timestamp.is_none());
@@ -475,9 +475,14 @@ impl Worker {
         } else {
             all.retain(|finalizer| finalizer != finalizers::POLICY);
         }
-        let patch = finalizers_of(there["metadata"]["resourceVersion"].as_str(), all);
+        let patch = finalizers_of(there["metadata"]["resourceVersion"].as_str(), &all);
         self.shared.parent.write(Write::Merge(path, patch)).await
     }
+}
+
+/// When what has changed now is settled, with what changes at the same time.
+fn soon() -> Instant {
+    Instant::now() + GATHER
 }
 
 /// What came of settling.

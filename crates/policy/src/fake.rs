@@ -77,7 +77,7 @@ impl FakeParent {
             }
             Write::Merge(path, patch) => {
                 let path = path.trim_end_matches("/status").to_owned();
-                let object = objects.get_mut(&path).ok_or(Refusal::Later(String::from("gone")))?;
+                let object = objects.get_mut(&path).ok_or_else(|| Refusal::Later(String::from("gone")))?;
                 merge(object, &patch);
             }
             Write::Apply(path, object) => {

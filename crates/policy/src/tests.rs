@@ -85,7 +85,7 @@ fn policy() -> ClusterImportPolicy {
     serde_saphyr::from_str(MCP).unwrap()
 }
 
-fn source(status: Value) -> Value {
+fn source(status: &Value) -> Value {
     json!({
         "apiVersion": "cluster.mcp.io/v1", "kind": "Cluster", "metadata": { "name": "cluster-1", "uid": "s" },
         "spec": { "apiEndpoint": "https://172.10.10.10:6443",
@@ -109,7 +109,7 @@ impl World {
         registry.set_readiness("mcp", Readiness::Ready);
         let shared = Shared { parent: parent.clone(), registry, options: Options::default() };
         let world = Self { parent, shared, _wakes: wakes };
-        world.parent.put(SOURCE, source(json!("True")));
+        world.parent.put(SOURCE, source(&json!("True")));
         world.parent.put(SECRET, secret(TOKEN));
         let negotiated = Negotiated {
             source: Resource::new("cluster.mcp.io", "v1", "clusters"),
@@ -171,7 +171,7 @@ impl World {
 #[test]
 fn the_policy_of_the_article_is_one_and_names_the_cluster() {
     let imports = Imports::parse(&policy().spec).unwrap();
-    assert_eq!(imports.outcome(source(json!("True"))), Outcome::Taken(String::from("mcp-cluster-1")));
+    assert_eq!(imports.outcome(source(&json!("True"))), Outcome::Taken(String::from("mcp-cluster-1")));
     assert!(!imports.metadata_is_enough());
 }
 
@@ -202,7 +202,7 @@ async fn rotated_credentials_are_written_and_what_users_edited_stays() {
     world.parent.put(CLUSTER, cluster);
     world.parent.put(SECRET, secret("bmV3"));
     // Once made, it is kept in step whatever becomes of the condition.
-    world.parent.put(SOURCE, source(json!("False")));
+    world.parent.put(SOURCE, source(&json!("False")));
     world.stands(CLUSTER_CREATED, CLUSTER_UPDATED).await;
     let spec = world.parent.get(CLUSTER).unwrap()["spec"].clone();
     assert_eq!((&spec["tokenData"], &spec["syncResources"]), (&json!("bmV3"), &json!([])));
@@ -212,13 +212,13 @@ async fn rotated_credentials_are_written_and_what_users_edited_stays() {
 #[tokio::test]
 async fn the_condition_is_waited_for_and_the_status_of_the_article_is_called_what_it_is() {
     let world = World::new();
-    world.parent.put(SOURCE, source(json!("False")));
+    world.parent.put(SOURCE, source(&json!("False")));
     world.waits(WAIT_CONDITION, "spec.creationCondition renders to nothing").await;
     // `status: True`, as the article has it, is a boolean.
-    world.parent.put(SOURCE, source(json!(true)));
+    world.parent.put(SOURCE, source(&json!(true)));
     world.waits(WAIT_CONDITION, "spec.creationCondition, line 4, column 13: ").await;
     world.waits(WAIT_CONDITION, "unlike types").await;
-    world.parent.put(SOURCE, source(json!("True")));
+    world.parent.put(SOURCE, source(&json!("True")));
     assert_eq!(world.look().await[0].2, CLUSTER_CREATED);
 }
 
@@ -227,7 +227,7 @@ async fn what_is_missing_is_named_and_heals() {
     let world = World::new();
     world.parent.remove(SOURCE);
     world.waits(SOURCE_NOT_FOUND, "there is no clusters.cluster.mcp.io cluster-1").await;
-    world.parent.put(SOURCE, source(json!("True")));
+    world.parent.put(SOURCE, source(&json!("True")));
     world.parent.remove(SECRET);
     world
         .waits(
@@ -245,7 +245,7 @@ async fn what_is_missing_is_named_and_heals() {
 #[tokio::test]
 async fn a_reference_that_cannot_be_named_says_which_template() {
     let world = World::new();
-    let mut nameless = source(json!("True"));
+    let mut nameless = source(&json!("True"));
     nameless["spec"]["authSecretRef"].as_object_mut().unwrap().remove("name");
     world.parent.put(SOURCE, nameless);
     world.waits(REFERENCE_UNPARSED, "spec.references[authSecret].nameTemplate renders to nothing").await;
@@ -365,8 +365,8 @@ async fn a_cluster_deleted_by_hand_comes_back_when_the_condition_holds() {
     let world = World::new();
     world.look().await;
     world.parent.remove(CLUSTER);
-    world.parent.put(SOURCE, source(json!("False")));
+    world.parent.put(SOURCE, source(&json!("False")));
     world.waits(WAIT_CONDITION, "renders to nothing").await;
-    world.parent.put(SOURCE, source(json!("True")));
+    world.parent.put(SOURCE, source(&json!("True")));
     assert_eq!(world.look().await[0].2, CLUSTER_CREATED);
 }

@@ -93,7 +93,9 @@ proptest! {
                 }
                 Event::Listed => {
                     sources.list_began();
-                    there.iter().for_each(|(key, state)| sources.listed(key.clone(), seen(*state)));
+                    for (key, state) in &there {
+                        sources.listed(key.clone(), seen(*state));
+                    }
                     prop_assert_eq!(sources.list_done(), vec![], "a list shows what was known");
                 }
             }

@@ -20,7 +20,7 @@ fn policy(file: &str) -> ClusterImportPolicy {
 }
 
 /// What the policy makes of a source and its reference: name, and whether and what.
-fn made(file: &str, source: &Value, reference: Option<Value>) -> Option<(String, Result<Value, String>)> {
+fn made(file: &str, source: &Value, reference: Option<&Value>) -> Option<(String, Result<Value, String>)> {
     let policy = policy(file);
     let Outcome::Taken(name) = Imports::parse(&policy.spec).unwrap().outcome(source.clone()) else {
         return None;
@@ -33,10 +33,10 @@ fn made(file: &str, source: &Value, reference: Option<Value>) -> Option<(String,
     let mut objects = Objects::of(source.clone());
     for found in recipe.references() {
         let location = found.locate(&objects).unwrap();
-        let there = reference.clone().unwrap();
+        let there = reference.unwrap();
         assert_eq!(location.namespace, there["metadata"]["namespace"]);
         assert_eq!(location.name, there["metadata"]["name"]);
-        objects.add(&found.key, there);
+        objects.add(&found.key, there.clone());
     }
     let cluster = recipe.may_begin(&objects).and_then(|()| recipe.cluster(&objects));
     Some((name, cluster.map(|cluster| cluster.object("x", None)["spec"].clone()).map_err(|why| why.message)))
@@ -57,12 +57,12 @@ fn cluster_api() {
     };
     let secret = json!({ "metadata": { "namespace": "default", "name": "capi-quickstart-kubeconfig" },
                          "data": { "value": "a3ViZWNvbmZpZw==" } });
-    let (name, spec) = made("cluster-api.yaml", &source("True"), Some(secret.clone())).unwrap();
+    let (name, spec) = made("cluster-api.yaml", &source("True"), Some(&secret)).unwrap();
     let spec = spec.unwrap();
     assert_eq!(name, "capi-default-capi-quickstart");
     assert_eq!(spec["kubeconfig"], "a3ViZWNvbmZpZw==");
     assert_eq!(core(&spec), json!([&FIVE[..], &["nodes"]].concat()));
-    assert!(made("cluster-api.yaml", &source("False"), Some(secret)).unwrap().1.is_err());
+    assert!(made("cluster-api.yaml", &source("False"), Some(&secret)).unwrap().1.is_err());
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn karmada() {
     };
     let secret = json!({ "metadata": { "namespace": "karmada-cluster", "name": "member1" },
                          "data": { "caBundle": "Y2E=", "token": "dA==" } });
-    let made = |mode, endpoint| made("karmada.yaml", &source(mode, endpoint), Some(secret.clone())).unwrap();
+    let made = |mode, endpoint| made("karmada.yaml", &source(mode, endpoint), Some(&secret)).unwrap();
     let (name, spec) = made("Push", "https://172.18.0.4:6443");
     let spec = spec.unwrap();
     assert_eq!((&*name, &spec["apiserver"]), ("karmada-member1", &json!("https://172.18.0.4:6443")));

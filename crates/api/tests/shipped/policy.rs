@@ -46,17 +46,17 @@ fn printer_columns_are_those_of_the_contract_and_age() {
 #[test]
 fn what_is_required_and_what_is_not_is_as_in_the_contract() {
     let policy = schema("ClusterImportPolicy")["properties"]["spec"].clone();
-    assert_eq!(policy["required"], json!(["source", "nameTemplate", "template", "creationCondition"]));
+    assert_eq!(policy["required"], json!(["creationCondition", "nameTemplate", "source", "template"]));
     assert_eq!(policy["properties"]["source"]["required"], json!(["group", "resource"]));
     let lifecycle = schema("PediaClusterLifecycle")["properties"]["spec"].clone();
-    assert_eq!(lifecycle["required"], json!(["source", "template", "creationCondition"]));
+    assert_eq!(lifecycle["required"], json!(["creationCondition", "source", "template"]));
     assert_eq!(
         lifecycle["properties"]["source"]["required"],
-        json!(["group", "version", "resource", "name"])
+        json!(["group", "name", "resource", "version"])
     );
     for (spec, required) in [
-        (policy, json!(["key", "group", "resource", "nameTemplate"])),
-        (lifecycle, json!(["key", "group", "version", "resource", "nameTemplate"])),
+        (policy, json!(["group", "key", "nameTemplate", "resource"])),
+        (lifecycle, json!(["group", "key", "nameTemplate", "resource", "version"])),
     ] {
         let references = &spec["properties"]["references"];
         assert_eq!(references["x-kubernetes-list-type"], "map");

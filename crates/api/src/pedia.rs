@@ -201,7 +201,8 @@ pub struct SyncRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub field_selector: Option<String>,
-    /// The resources of this group, or *, whose Events are kept with them.
+    /// Of the resources that this rule selects, those whose Events are synchronised too, by plural or singular name in any
+    /// case; * is all. The Events are found as events, and with the objects they are about where injectEvents is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events_involved_resources: Vec<String>,
     /// Whether the values in Secrets are synchronised. Drop: the keys are, the values are not. Keep: the values are too,

@@ -192,8 +192,14 @@ impl Pipeline {
             request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
         if lines + target > limit {
-            let message = format!("The request's headers are longer than the limit of {limit} bytes.");
-            return Err(Status::new(431, "RequestHeaderFieldsTooLarge", message));
+            let message = format!(
+                "The request's URL, of {target} bytes, and its headers, of {lines}, are together longer than the limit of {limit} bytes."
+            );
+            return Err(if target > lines {
+                Status::new(414, "RequestURITooLong", message)
+            } else {
+                Status::new(431, "RequestHeaderFieldsTooLarge", message)
+            });
         }
         if [Method::CONNECT, Method::TRACE].contains(request.method()) {
             let message = format!("The method {} is not served.", request.method());

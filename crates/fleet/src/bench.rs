@@ -150,7 +150,11 @@ pub fn all() -> Vec<Bench> {
         Bench { name: "writes", run: |fleet, _| Box::pin(rest::writes(fleet)) },
         Bench { name: "size", run: |fleet, _| Box::pin(std::future::ready(cost::size(fleet))) },
         Bench { name: "tunnels", run: |fleet, _| Box::pin(cost::tunnels(fleet)) },
-        Bench { name: "search", run: |fleet, options| Box::pin(search::search(fleet, options)) },
+        Bench { name: "search", run: |fleet, options| Box::pin(search::on_sqlite(fleet, options)) },
+        Bench {
+            name: "search-postgres",
+            run: |fleet, options| Box::pin(search::on_postgres(fleet, options)),
+        },
         // Last: they leave many pods in a child.
         Bench { name: "idle", run: |fleet, _| Box::pin(rest::idle(fleet)) },
         Bench { name: "sync", run: |fleet, _| Box::pin(sync::sync(fleet)) },

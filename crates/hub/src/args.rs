@@ -98,10 +98,20 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 256, value_name = "MIB")]
     pub(crate) sync_buffer_mib: u16,
 
+    /// Resources of one cluster that are synchronised at most, whatever the rules of its PediaCluster select; each is a
+    /// watch on its API server.
+    #[arg(long, default_value_t = 2000, value_name = "N")]
+    pub(crate) max_resources_per_cluster: usize,
+
     /// The shard of this hub: it synchronises the PediaClusters with this spec.shardingName, each once the hub of the
-    /// shard before has let it go. Lower-case letters, digits and hyphens.
+    /// shard before has let it go or is gone. Lower-case letters, digits and hyphens.
     #[arg(long, default_value = "", value_parser = sharding_name, value_name = "NAME")]
     pub(crate) sharding_name: String,
+
+    /// A PediaCluster that is to be this shard's, and that the shard before has not let go, is taken when the Lease of that
+    /// shard's hub has not been renewed for so long; 0s: never. The Leases of all shards are in --namespace.
+    #[arg(long, default_value = "10m", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) shard_takeover_after: Duration,
 
     /// Do not verify the API server of a PediaCluster that has no caData. Whoever stands between reads its objects and
     /// its credentials. Without this flag the system's trusted roots are used.
@@ -134,8 +144,12 @@ pub(crate) struct Args {
 impl Args {
     /// The Lease whose holder synchronises the shard.
     pub(crate) fn sync_lease(&self) -> String {
-        let shard = if self.sharding_name.is_empty() { "" } else { "-" };
-        format!("{}-sync{shard}{}", self.leader_elect_resource_name, self.sharding_name)
+        sync::shard_lease(&self.default_sync_lease(), &self.sharding_name)
+    }
+
+    /// The Lease whose holder synchronises the shard without a name.
+    pub(crate) fn default_sync_lease(&self) -> String {
+        format!("{}-sync", self.leader_elect_resource_name)
     }
 
     /// Where other hubs reach this one, if that is known.

@@ -125,7 +125,10 @@ fn sync_options(args: &Args) -> sync::Options {
         credentials_from_secrets: gate("ClusterAuthenticationFromSecret", true),
         insecure_without_ca: args.insecure_pediaclusters,
         buffer_bytes: usize::from(args.sync_buffer_mib) << 20,
+        resources_per_cluster: args.max_resources_per_cluster,
         sharding_name: args.sharding_name.clone(),
+        lease: args.default_sync_lease(),
+        takeover_after: args.shard_takeover_after,
         ..sync::Options::default()
     }
 }

@@ -34,4 +34,10 @@ pub trait Transport: Send + Sync + 'static {
     /// Errors are [`Error::Unreachable`], [`Error::TooManyRequests`] if the way there is full, and
     /// [`Error::Unauthorized`] if the credential cannot be read.
     fn send(&self, request: Request<Bytes>, lane: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>>;
+
+    /// Waits until a way that may be shut opens, from this call on (not from the first poll): a retry need not wait for its
+    /// time then. An address never tells.
+    fn opened(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
 }

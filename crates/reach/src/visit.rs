@@ -115,6 +115,11 @@ impl Reach {
         &self.directory
     }
 
+    /// Waits until the way to a cluster opens the next time, from this call on: for whoever has found it shut.
+    pub fn opened(&self, cluster: &str) -> impl Future<Output = ()> + Send + 'static {
+        self.registry.opened(cluster)
+    }
+
     /// Begins the one line and count of a visit.
     pub fn record(&self, record: Record) -> Open {
         Open::new(record, &self.visits)

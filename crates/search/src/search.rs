@@ -278,12 +278,14 @@ impl Inner {
         let failed = |error: store::Error| status::of_store(&error);
         let query = search.allow(scope.allowed(), &scope.known);
         // Without a number of what was passed over, how many follow stays untold, as Kubernetes allows.
-        let total = match passed {
-            Some(_) if with_remaining_count => Some(self.store.count(query.clone()).await.map_err(failed)?),
-            _ => None,
+        let total = async {
+            match passed {
+                Some(_) if with_remaining_count => self.store.count(query.clone()).await.map(Some),
+                _ => Ok(None),
+            }
         };
-        // Before the first object: nothing up to this number is missing from the answer.
-        let head = self.store.head().await.map_err(failed)?;
+        // The number is got before the first object: nothing up to it is missing from the answer.
+        let (total, head) = tokio::try_join!(total, self.store.head()).map_err(failed)?;
         let rows = self.store.select(query).await.map_err(failed)?;
         let events = inject_events.then(|| Events::of(self.store.clone()));
         let paging = Paging { with_continue, passed, total, head };

@@ -2,19 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod common;
+
 use std::{sync::Arc, time::Duration};
 
 use meta::{ObjectKey, RawObject};
 use store::{
-    Batch, Change, ClusterName, Config, Content, Error, ObjectName, OrderBy, OrderField, PostgresOptions,
-    PostgresStore, Query, Resource, Store as _,
+    Batch, Change, ClusterName, Config, Error, ObjectName, OrderBy, OrderField, PostgresOptions,
+    PostgresStore, Query, Store as _,
 };
 use testkit::postgres::{PASSWORD, Postgres, USER};
 use tokio::time::{Instant, timeout};
 
-fn things() -> Resource {
-    Resource::new("", "v1", "things")
-}
+use crate::common::{stored, things};
 
 fn cluster(name: &str) -> ClusterName {
     ClusterName::new(name)
@@ -54,18 +54,6 @@ async fn connect(dsn: &str) -> tokio_postgres::Client {
     #[expect(clippy::disallowed_methods, reason = "it ends with the client")]
     tokio::spawn(connection);
     client
-}
-
-async fn stored(store: &PostgresStore) -> u64 {
-    let query = Query { content: Content::Keys, ..Query::of(things()) };
-    let count = store.count(query.clone()).await.unwrap();
-    let mut rows = store.select(query).await.unwrap();
-    let mut listed = 0;
-    while rows.next().await.unwrap().is_some() {
-        listed += 1;
-    }
-    assert_eq!(count, listed);
-    count
 }
 
 async fn checkpoint(store: &PostgresStore, of: &str) -> Option<String> {
@@ -135,7 +123,7 @@ async fn what_a_crash_of_the_server_interrupts_has_not_happened_and_what_was_ack
     let reached: usize = checkpoint(&store, "c").await.unwrap().parse().unwrap();
     // The one that failed may have been committed whole, when only the answer was lost.
     assert!(reached + 1 == failed || reached == failed, "{reached}, but {failed} failed");
-    assert_eq!(stored(&store).await, (reached as u64 + 1) * 20);
+    assert_eq!(stored(&*store).await, (reached as u64 + 1) * 20);
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod common;
+
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
@@ -10,14 +12,9 @@ use std::{
 
 use meta::{ObjectKey, RawObject};
 use rusqlite::Connection;
-use store::{
-    Batch, Change, ClusterName, Content, Error, ObjectName, Query, Resource, SqliteOptions, SqliteStore,
-    Store as _,
-};
+use store::{Batch, Change, ClusterName, Error, ObjectName, Query, SqliteOptions, SqliteStore, Store as _};
 
-fn things() -> Resource {
-    Resource::new("", "v1", "things")
-}
+use crate::common::{stored, things};
 
 fn cluster() -> ClusterName {
     ClusterName::new("c")
@@ -52,18 +49,6 @@ fn batch(from: usize, count: usize, checkpoint: usize) -> Batch {
 
 async fn open(path: &Path) -> Result<SqliteStore, Error> {
     SqliteStore::open(SqliteOptions::new(path)).await
-}
-
-async fn stored(store: &SqliteStore) -> u64 {
-    let query = Query { content: Content::Keys, ..Query::of(things()) };
-    let count = store.count(query.clone()).await.unwrap();
-    let mut rows = store.select(query).await.unwrap();
-    let mut listed = 0;
-    while rows.next().await.unwrap().is_some() {
-        listed += 1;
-    }
-    assert_eq!(count, listed);
-    count
 }
 
 const BATCH: usize = 50;

@@ -23,6 +23,7 @@ use crate::{
     rules::{Gates, Rules},
     session,
     status::{self, Facts, Validated},
+    takeover,
 };
 
 /// The status of one cluster is written at most this often.
@@ -44,7 +45,11 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) policy: Policy,
     pub(crate) gates: Gates,
+    /// Resources of one cluster that are followed at most.
+    pub(crate) most_resources: usize,
     pub(crate) sharding_name: String,
+    /// How long a shard without a sign of life keeps what is to be ours; for ever if it is zero.
+    pub(crate) takeover_after: Duration,
     pub(crate) counters: Counters,
 }
 
@@ -60,7 +65,7 @@ pub(crate) enum Wanted {
     /// Another shard is to have it: everything stored stays as it is. `held`: its status still says that we have it.
     Elsewhere { held: bool },
     /// It is to be ours, and another shard has not let it go yet.
-    Awaited,
+    Awaited { shard: String },
 }
 
 /// What a PediaCluster says, with the rules it refers to.
@@ -150,11 +155,12 @@ impl Supervisor {
                         return;
                     }
                 }
-                Wanted::Awaited => {
+                Wanted::Awaited { shard } => {
                     self.end_session().await;
-                    tracing::info!(cluster = %self.cluster, "another shard still has the cluster");
-                    if wanted.changed().await.is_err() {
-                        return;
+                    tracing::info!(cluster = %self.cluster, shard, "another shard still has the cluster");
+                    tokio::select! {
+                        changed = wanted.changed() => if changed.is_err() { return },
+                        () = self.take_over(&shard) => {}
                     }
                 }
             }
@@ -236,7 +242,7 @@ impl Supervisor {
             reader: way.reader(),
         };
         let (rules, receiver) = watch::channel(rules);
-        let running = session::run(context, receiver, tasks.clone());
+        let running = session::run(context, receiver, self.shared.most_resources, tasks.clone());
         let task = tasks.spawn_draining(format!("sync of {}", self.name), running);
         Session { way, rules, report, tasks, task }
     }
@@ -274,6 +280,19 @@ impl Supervisor {
             sleep(backoff.next()).await;
         }
         self.status = status;
+    }
+
+    /// Takes the cluster from a shard that is gone. Comes back when the parent should have told that nobody has it.
+    async fn take_over(&self, shard: &str) {
+        let Shared { parent, takeover_after, .. } = &*self.shared;
+        if takeover_after.is_zero() {
+            return std::future::pending().await;
+        }
+        takeover::until_gone(&**parent, shard, *takeover_after).await;
+        tracing::warn!(cluster = %self.cluster, shard, "the cluster is taken from a shard that has no hub any more");
+        if let Err(error) = parent.take_from(&self.name, shard).await {
+            tracing::warn!(cluster = %self.cluster, shard, %error, "the cluster could not be taken, trying again later");
+        }
     }
 
     /// Keeps the status in step, for ever.

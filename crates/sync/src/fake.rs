@@ -19,6 +19,7 @@ use store::{
     SqliteStore, Store, StoredVersion,
 };
 use testkit::apiserver::ApiServer;
+use tokio::sync::Notify;
 
 use crate::parent::{Parent, ParentError};
 
@@ -28,6 +29,10 @@ pub(crate) struct FakeParent {
     values: Mutex<HashMap<String, Vec<u8>>>,
     pub(crate) statuses: Mutex<Vec<PediaClusterStatus>>,
     pub(crate) finalizers: Mutex<Vec<bool>>,
+    /// What the Leases of shards say.
+    pub(crate) leases: Mutex<HashMap<String, String>>,
+    /// The shards from which the cluster was taken.
+    pub(crate) taken: Mutex<Vec<String>>,
 }
 
 impl FakeParent {
@@ -64,6 +69,16 @@ impl Parent for FakeParent {
         Box::pin(async { Ok(()) })
     }
 
+    fn sign_of_life<'a>(&'a self, shard: &'a str) -> BoxFuture<'a, Result<Option<String>, ParentError>> {
+        let sign = self.leases.lock().get(shard).cloned();
+        Box::pin(async move { Ok(sign) })
+    }
+
+    fn take_from<'a>(&'a self, _: &'a str, shard: &'a str) -> BoxFuture<'a, Result<(), ParentError>> {
+        self.taken.lock().push(shard.to_owned());
+        Box::pin(async { Ok(()) })
+    }
+
     fn set_finalizer<'a>(&'a self, _: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), ParentError>> {
         self.finalizers.lock().push(wanted);
         Box::pin(async { Ok(()) })
@@ -80,7 +95,20 @@ impl Transport for To {
     }
 }
 
-/// A store whose writes can be made to fail.
+/// A tunnel to an API server: who waits for it is told when it opens.
+pub(crate) struct Tunnelled(pub(crate) To, pub(crate) Arc<Notify>);
+
+impl Transport for Tunnelled {
+    fn send(&self, request: Request<Bytes>, lane: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>> {
+        self.0.send(request, lane)
+    }
+
+    fn opened(&self) -> BoxFuture<'static, ()> {
+        Box::pin(Arc::clone(&self.1).notified_owned())
+    }
+}
+
+/// A store that can be made to fail, except for searches.
 pub(crate) struct FlakyStore {
     inner: Arc<SqliteStore>,
     fails: AtomicBool,
@@ -125,7 +153,7 @@ impl Store for FlakyStore {
     }
 
     fn checkpoints(&self, cluster: &ClusterName) -> Answer<'_, Vec<Checkpoint>> {
-        self.inner.checkpoints(cluster)
+        self.unless_it_fails(self.inner.checkpoints(cluster))
     }
 
     fn clusters(&self) -> Answer<'_, Vec<ClusterName>> {

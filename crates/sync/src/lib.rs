@@ -8,7 +8,8 @@
 //! [`Ways`] tells others how a cluster is reached.
 //!
 //! Three kinds of files: what should be, given what is (`rules`, `prune`, `place`, `object`, `batch`, `rights`,
-//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`); and the ways out
+//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`,
+//! `takeover`); and the ways out
 //! (`access`, `tunnel`, `parent`).
 //!
 //! * Nothing is listed again that did not change: a checkpoint is stored in the transaction of the rows that lead to it,
@@ -18,8 +19,11 @@
 //! * Rows go when an object, a rule or a PediaCluster goes; never because a cluster could not be reached or asked.
 //! * The values in Secrets are dropped before anything is stored, unless every rule that selects them says otherwise.
 //!
-//! Deliberately absent: Events in the rows of what they are about (`eventsInvolvedResources`), conversion between
-//! versions, carrying what is stored from one shard's store to another's, and everything about reading the store.
+//! * Events about what a rule selects (`eventsInvolvedResources`) are synchronised as the Events they are, and go when
+//!   they go in the cluster; whoever reads the store finds them by what they are about.
+//!
+//! Deliberately absent: conversion between versions, carrying what is stored from one shard's store to another's, and
+//! everything about reading the store.
 
 mod access;
 mod batch;
@@ -42,12 +46,13 @@ mod run;
 mod scout;
 mod session;
 mod status;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod tunnel;
 mod ways;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::Client;
 use kubeio::Transport;
@@ -84,8 +89,25 @@ pub struct Options {
     pub lists_per_cluster: usize,
     /// Bytes of all clusters that may wait for the store, beside one object for each resource that is being read.
     pub buffer_bytes: usize,
+    /// Resources of one cluster that are synchronised at most, whatever its rules select: each costs the cluster a watch.
+    pub resources_per_cluster: usize,
     /// Which PediaClusters are ours: those with this `spec.shardingName`; empty is the default shard.
     pub sharding_name: String,
+    /// The Lease of the hub that synchronises the default shard; [`shard_lease`] names those of others.
+    pub lease: String,
+    /// A PediaCluster that is to be ours is taken from a shard whose Lease nobody has renewed for so long; never if it is
+    /// zero.
+    pub takeover_after: Duration,
+}
+
+/// The Lease of the hub that synchronises a shard: `base` is that of the default shard, whose name is empty.
+///
+/// ```
+/// assert_eq!(sync::shard_lease("hub-sync", ""), "hub-sync");
+/// assert_eq!(sync::shard_lease("hub-sync", "east"), "hub-sync-east");
+/// ```
+pub fn shard_lease(base: &str, shard: &str) -> String {
+    if shard.is_empty() { base.to_owned() } else { format!("{base}-{shard}") }
 }
 
 impl Default for Options {
@@ -99,7 +121,10 @@ impl Default for Options {
             lists: 8,
             lists_per_cluster: 2,
             buffer_bytes: 256 << 20,
+            resources_per_cluster: 2_000,
             sharding_name: String::new(),
+            lease: String::from("clusternet-hub-sync"),
+            takeover_after: Duration::from_mins(10),
         }
     }
 }
@@ -130,7 +155,9 @@ pub fn start(
             budget: Budget::new(options.buffer_bytes),
             policy: Policy::of(&options),
             gates: options.gates,
+            most_resources: options.resources_per_cluster,
             sharding_name: options.sharding_name.clone(),
+            takeover_after: options.takeover_after,
             counters: counters.clone(),
         })
     };

@@ -5,14 +5,17 @@ use api::{
     pedia::{CaKind, PediaCluster, PediaClusterStatus},
 };
 use futures_util::future::BoxFuture;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{ConfigMap, Secret},
+};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
 
-use crate::Options;
+use crate::{Options, shard_lease};
 
 /// Why the parent did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,12 @@ pub(crate) trait Parent: Send + Sync + 'static {
         status: &'a PediaClusterStatus,
     ) -> BoxFuture<'a, Result<(), ParentError>>;
 
+    /// Something that changes all the time while a shard has a hub: when its Lease was renewed.
+    fn sign_of_life<'a>(&'a self, shard: &'a str) -> BoxFuture<'a, Result<Option<String>, ParentError>>;
+
+    /// Makes a PediaCluster nobody's, if `shard` still has it.
+    fn take_from<'a>(&'a self, name: &'a str, shard: &'a str) -> BoxFuture<'a, Result<(), ParentError>>;
+
     /// Puts our finalizer on a PediaCluster or takes it away. One that is gone has none.
     fn set_finalizer<'a>(&'a self, name: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), ParentError>>;
 }
@@ -52,6 +61,8 @@ pub(crate) struct KubeParent {
     namespace: String,
     /// Secrets of the hub itself.
     reserved: Vec<String>,
+    /// The Lease of the default shard.
+    lease: String,
 }
 
 /// Whether a PediaCluster may send what is in a Secret to a server of its choice: what belongs to the hub, or lets
@@ -63,7 +74,12 @@ fn may_be_used(secret: &Secret, name: &str, reserved: &[String]) -> bool {
 
 impl KubeParent {
     pub(crate) fn new(client: Client, options: &Options) -> Self {
-        Self { client, namespace: options.namespace.clone(), reserved: options.reserved_secrets.clone() }
+        Self {
+            client,
+            namespace: options.namespace.clone(),
+            reserved: options.reserved_secrets.clone(),
+            lease: options.lease.clone(),
+        }
     }
 
     fn clusters(&self) -> Api<PediaCluster> {
@@ -152,6 +168,31 @@ impl Parent for KubeParent {
             let patch = Patch::Merge(json!({ "status": status }));
             match self.clusters().patch_status(name, &PatchParams::default(), &patch).await {
                 Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                answer => answer.map(drop).map_err(later),
+            }
+        })
+    }
+
+    fn sign_of_life<'a>(&'a self, shard: &'a str) -> BoxFuture<'a, Result<Option<String>, ParentError>> {
+        Box::pin(async move {
+            let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+            let lease = leases.get_opt(&shard_lease(&self.lease, shard)).await.map_err(later)?;
+            Ok(lease.and_then(|lease| Some(lease.spec?.renew_time?.0.to_string())))
+        })
+    }
+
+    fn take_from<'a>(&'a self, name: &'a str, shard: &'a str) -> BoxFuture<'a, Result<(), ParentError>> {
+        Box::pin(async move {
+            let patch = json!([
+                { "op": "test", "path": "/status/shardingName", "value": shard },
+                { "op": "remove", "path": "/status/shardingName" },
+            ]);
+            let patch =
+                serde_json::from_value(patch).map_err(|error| ParentError::Later(error.to_string()))?;
+            let patch = Patch::<()>::Json(patch);
+            match self.clusters().patch_status(name, &PatchParams::default(), &patch).await {
+                // It is gone, or has been let go meanwhile.
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 422) => Ok(()),
                 answer => answer.map(drop).map_err(later),
             }
         })

@@ -24,7 +24,8 @@ const GONE: u32 = 2;
 /// Probes after which the version is read again: it changes with an upgrade.
 const VERSION_EVERY: u32 = 60;
 
-/// Probes the cluster for ever. `answers` tells whether it is there: a single failure does not change that.
+/// Probes the cluster for ever, now and then and when the way there has opened. `answers` tells whether it is there: a
+/// single failure does not change that.
 pub(crate) async fn keep_probing(
     transport: &dyn Transport,
     board: &Board,
@@ -34,6 +35,7 @@ pub(crate) async fn keep_probing(
     let mut failures = 0_u32;
     let mut until_version = 0_u32;
     loop {
+        let opened = transport.opened();
         let health = probe(transport).await;
         if health == Health::Healthy {
             failures = 0;
@@ -55,6 +57,7 @@ pub(crate) async fn keep_probing(
         tokio::select! {
             () = ends.cancelled() => return,
             () = sleep(wait) => {}
+            () = opened => {}
         }
     }
 }

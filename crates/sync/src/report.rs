@@ -12,6 +12,8 @@ pub(crate) struct Report {
     pub(crate) running: Running,
     /// Why it is not known what the cluster has now, if it was known before.
     pub(crate) outdated: Option<String>,
+    /// Why not everything is synchronised that the rules select.
+    pub(crate) left_out: Option<String>,
     pub(crate) health: Health,
     /// The cluster's Kubernetes version, once it has told it.
     pub(crate) version: Option<String>,

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::pedia::{SecretData, SyncRule};
 use kubeio::ApiResource;
@@ -37,6 +37,8 @@ pub(crate) const BUILT_IN: [&str; 21] = [
 const VERSIONS: usize = 3;
 /// Selects everything.
 const ALL: &str = "*";
+/// Selects Events by what they are about. That never changes, so that Events of several kinds can be told apart.
+const ABOUT: &str = "involvedObject.kind=";
 
 /// The rules of one cluster: its own and those it refers to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,6 +106,10 @@ impl Target {
 
 impl Part {
     fn meets(&self, other: &Self) -> bool {
+        let about = |part: &'_ Self| part.fields.as_deref().is_some_and(|fields| fields.starts_with(ABOUT));
+        if about(self) && about(other) && self.fields != other.fields {
+            return false;
+        }
         self.namespace.is_none() || other.namespace.is_none() || self.namespace == other.namespace
     }
 
@@ -139,6 +145,7 @@ impl Rules {
     /// What they select of `discovered`, which is sorted by group, plural name and the server's order of versions.
     pub(crate) fn select(&self, discovered: &[ApiResource]) -> BTreeMap<Resource, Target> {
         let mut targets = BTreeMap::new();
+        let events = discovered.iter().find(|api| is_events(api) && api.can("list") && api.can("watch"));
         let same = |a: &ApiResource, b: &ApiResource| {
             a.resource.group == b.resource.group && a.resource.plural == b.resource.plural
         };
@@ -148,6 +155,9 @@ impl Rules {
             for rule in self.rules.iter().filter(|rule| selects(rule, &versions[0])) {
                 for version in chosen(rule, &usable) {
                     add(&mut targets, version, rule);
+                    if let Some((events, about)) = events.zip(about(rule, version)) {
+                        add(&mut targets, events, &about);
+                    }
                 }
             }
             if self.all_custom && !is_built_in(&versions[0].resource.group) {
@@ -163,6 +173,25 @@ impl Rules {
     }
 }
 
+/// Leaves at most `most` of the targets: those that are `known` first, then others in order. So a new resource takes no
+/// other's place. The answer is how many there were, if they were more.
+pub(crate) fn bound(
+    targets: &mut BTreeMap<Resource, Target>,
+    most: usize,
+    known: &BTreeSet<Resource>,
+) -> Option<usize> {
+    let selected = targets.len();
+    if selected <= most {
+        return None;
+    }
+    let mut order: Vec<Resource> = targets.keys().cloned().collect();
+    order.sort_by_key(|resource| !known.contains(resource));
+    for resource in &order[most..] {
+        targets.remove(resource);
+    }
+    Some(selected)
+}
+
 /// Whether a group is one of Kubernetes itself.
 fn is_built_in(group: &str) -> bool {
     BUILT_IN.contains(&group)
@@ -174,15 +203,38 @@ fn selects(rule: &SyncRule, resource: &ApiResource) -> bool {
     if !any_group && !rule.group.eq_ignore_ascii_case(group) {
         return false;
     }
-    let is = |name: &str| {
-        name.eq_ignore_ascii_case(&resource.resource.plural) || name.eq_ignore_ascii_case(&resource.singular)
-    };
+    let is = |name: &str| is_called(resource, name);
     let excluded = |name: &String| {
         is(name)
             || any_group
                 && name.split_once('.').is_some_and(|(name, of)| is(name) && of.eq_ignore_ascii_case(group))
     };
     rule.resources.iter().any(|name| name == ALL || is(name)) && !rule.exclude_resources.iter().any(excluded)
+}
+
+/// Whether these are the Events that the core group has.
+fn is_events(api: &ApiResource) -> bool {
+    api.resource.group.is_empty() && api.resource.plural == "events"
+}
+
+/// The Events of a resource that a rule selects, as a rule of their own, if it asks for them (contract 3.10): those about
+/// objects of its kind, where the rule selects such objects.
+fn about(rule: &SyncRule, resource: &ApiResource) -> Option<SyncRule> {
+    let wanted = |name: &String| name == ALL || is_called(resource, name);
+    // What the cluster calls a kind stands in a selector.
+    let plain = !resource.kind.is_empty() && resource.kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !rule.events_involved_resources.iter().any(wanted) || is_events(resource) || !plain {
+        return None;
+    }
+    // Events about what has no namespace are in some namespace or other.
+    let namespaces = if resource.namespaced { rule.namespaces.clone() } else { Vec::new() };
+    let field_selector = Some(format!("{ABOUT}{}", resource.kind));
+    Some(SyncRule { namespaces, field_selector, ..SyncRule::default() })
+}
+
+/// Whether a rule that says `name` means this resource.
+fn is_called(resource: &ApiResource, name: &str) -> bool {
+    name.eq_ignore_ascii_case(&resource.resource.plural) || name.eq_ignore_ascii_case(&resource.singular)
 }
 
 /// The versions a rule means, of those a resource has.

@@ -253,8 +253,8 @@ fn wanted(cluster: &PediaCluster, shared: &BTreeMap<String, Vec<SyncRule>>, shar
     if cluster.spec.sharding_name.as_deref().unwrap_or_default() != shard {
         return Wanted::Elsewhere { held: has_it == Some(shard) };
     }
-    if has_it.is_some_and(|has_it| has_it != shard) {
-        return Wanted::Awaited;
+    if let Some(other) = has_it.filter(|has_it| *has_it != shard) {
+        return Wanted::Awaited { shard: other.to_owned() };
     }
     if cluster.metadata.deletion_timestamp.is_some() {
         return Wanted::Deleted;

@@ -1,4 +1,5 @@
-//! What a cluster has, kept in step: asked for at first, whenever a CRD or an APIService changes, and now and then.
+//! What a cluster has, kept in step: asked for at first, whenever a CRD or an APIService changes or the way there has
+//! opened, and now and then.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,15 +32,10 @@ pub(crate) async fn keep_looking(
     again: &Notify,
     ends: &CancellationToken,
 ) {
-    let definitions = ("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition");
-    let services = ("apiregistration.k8s.io", "apiservices", "APIService");
-    let mut changes = [definitions, services].map(|(group, plural, kind)| {
-        let selection = Selection::all(Resource::new(group, "v1", plural));
-        Follower::new(Arc::clone(transport), FollowRequest::new(selection, kind))
-    });
+    let mut changes = definitions_and_services(transport);
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     loop {
-        let asked = Instant::now();
+        let (asked, opened) = (Instant::now(), transport.opened());
         let next = match kubeio::discover(&**transport).await {
             Ok(discovered) => {
                 backoff.reset();
@@ -65,10 +61,22 @@ pub(crate) async fn keep_looking(
             () = ends.cancelled() => return,
             () = sleep_until(next) => {}
             () = again.notified() => {}
+            // The watches may have a long wait before them.
+            () = opened => changes = definitions_and_services(transport),
             () = changed(definitions) => sleep(SETTLES).await,
             () = changed(services) => sleep(SETTLES).await,
         }
     }
+}
+
+/// What says that there is something else to be found: the definitions of custom resources, and the servers of others.
+fn definitions_and_services(transport: &Arc<dyn Transport>) -> [Follower; 2] {
+    let definitions = ("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition");
+    let services = ("apiregistration.k8s.io", "apiservices", "APIService");
+    [definitions, services].map(|(group, plural, kind)| {
+        let selection = Selection::all(Resource::new(group, "v1", plural));
+        Follower::new(Arc::clone(transport), FollowRequest::new(selection, kind))
+    })
 }
 
 /// Comes back when something has changed since it was asked last.

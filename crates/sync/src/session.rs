@@ -1,9 +1,13 @@
 //! One cluster, reached in one way: probes it, looks what it has, and follows what the rules select of that.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use api::{names::search::sync_reasons, pedia::SyncState};
-use runtime::{CancellationToken, Tasks};
+use runtime::{Backoff, CancellationToken, Tasks};
 use store::Resource;
 use tokio::{
     sync::{Notify, watch},
@@ -15,15 +19,22 @@ use crate::{
     columns, follow, probe,
     prune::{Missing, Verdict},
     report::{ResourceReport, Running, State},
-    rules::{Rules, Target},
+    rules::{self, Rules, Target},
     scout::{self, Found},
 };
 
-/// After what could not be removed, or has to be looked at once more.
-const LATER: Duration = Duration::from_secs(15);
+/// The first wait after the store did not do what was asked, and the longest.
+const STORE: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(15)];
+/// The cluster is asked again so often what it has, if it seems to have lost something.
+const LOOKS: Duration = Duration::from_secs(15);
 
-/// Runs until `tasks` ends; then nothing of it writes to the store any more.
-pub(crate) async fn run(context: follow::Context, mut rules: watch::Receiver<Arc<Rules>>, tasks: Tasks) {
+/// Follows `most` resources at most. Runs until `tasks` ends; then nothing of it writes to the store any more.
+pub(crate) async fn run(
+    context: follow::Context,
+    mut rules: watch::Receiver<Arc<Rules>>,
+    most: usize,
+    tasks: Tasks,
+) {
     let ends = tasks.token();
     let (answers, mut there) = watch::channel(true);
     let (found, mut seen) = watch::channel(None::<Found>);
@@ -44,7 +55,15 @@ pub(crate) async fn run(context: follow::Context, mut rules: watch::Receiver<Arc
         columns::keep_told(&telling, rules, seen, &token).await;
     });
 
-    let mut session = Session { context, tasks, followers: BTreeMap::new(), missing: Missing::default() };
+    let [first, longest] = STORE;
+    let mut session = Session {
+        context,
+        tasks,
+        followers: BTreeMap::new(),
+        missing: Missing::default(),
+        most,
+        store: Backoff::new(first, longest),
+    };
     loop {
         let next = session.round(&rules, &seen, &there, &again, &ends).await;
         tokio::select! {
@@ -67,6 +86,14 @@ pub(crate) async fn run(context: follow::Context, mut rules: watch::Receiver<Arc
     session.stop_all(Running::Stopped, State::new(SyncState::Stop, "", "")).await;
 }
 
+/// What is said where rules select more than may be followed.
+fn too_many(selected: usize, most: usize) -> String {
+    format!(
+        "the rules select {selected} resources, and {most} of them are synchronised: select fewer, for instance with \
+         excludeResources, or raise the hub's flag --max-resources-per-cluster"
+    )
+}
+
 async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
@@ -79,6 +106,10 @@ struct Session {
     tasks: Tasks,
     followers: BTreeMap<Resource, Following>,
     missing: Missing,
+    /// Resources that are followed at most.
+    most: usize,
+    /// Waits for the store.
+    store: Backoff,
 }
 
 /// A follower at work.
@@ -99,7 +130,7 @@ impl Session {
         ends: &CancellationToken,
     ) -> Option<Instant> {
         let found = seen.borrow().clone()?;
-        let targets = rules.borrow().select(&found.discovered.resources);
+        let mut targets = rules.borrow().select(&found.discovered.resources);
         if !*there.borrow() {
             let paused = State::new(
                 SyncState::Stop,
@@ -109,8 +140,19 @@ impl Session {
             self.stop_all(Running::Yes, paused).await;
             return None;
         }
-        self.context.board.tell(|report| report.running = Running::Yes);
-        let later = self.prune(&targets, &found, again, ends).await;
+        let stored = self.stored().await;
+        let known: BTreeSet<Resource> =
+            stored.iter().flatten().chain(self.followers.keys()).cloned().collect();
+        let selected = rules::bound(&mut targets, self.most, &known);
+        let left_out = selected.map(|selected| too_many(selected, self.most));
+        self.context.board.tell(|report| {
+            report.running = Running::Yes;
+            report.left_out = left_out;
+        });
+        let later = match stored {
+            Some(_) => self.prune(known, &targets, &found, again, ends).await,
+            None => Some(Instant::now() + self.store.next()),
+        };
         for (resource, target) in targets {
             if self.followers.get(&resource).is_some_and(|running| running.target == target) {
                 continue;
@@ -161,27 +203,28 @@ impl Session {
         });
     }
 
-    /// Removes from the store what no rule selects any more. What the cluster merely does not show stays until it has
-    /// not shown it for a while.
+    /// The resources of which something is stored; nothing if the store does not say.
+    async fn stored(&self) -> Option<Vec<Resource>> {
+        match self.context.store.checkpoints(&self.context.cluster).await {
+            Ok(stored) => Some(stored.into_iter().map(|stored| stored.resource).collect()),
+            Err(error) => {
+                tracing::debug!(cluster = %self.context.cluster, %error, "the store does not say what it has");
+                None
+            }
+        }
+    }
+
+    /// Removes from the store what of the `known` no rule selects any more. What the cluster merely does not show stays
+    /// until it has not shown it for a while.
     async fn prune(
         &mut self,
+        known: BTreeSet<Resource>,
         targets: &BTreeMap<Resource, Target>,
         found: &Found,
         again: &Notify,
         ends: &CancellationToken,
     ) -> Option<Instant> {
-        let stored = match self.context.store.checkpoints(&self.context.cluster).await {
-            Ok(stored) => stored,
-            Err(error) => {
-                tracing::debug!(cluster = %self.context.cluster, %error, "the store does not say what it has");
-                return Some(Instant::now() + LATER);
-            }
-        };
-        let mut known: Vec<Resource> = stored.into_iter().map(|stored| stored.resource).collect();
-        known.extend(self.followers.keys().cloned());
-        known.sort();
-        known.dedup();
-        let mut later = None;
+        let (mut later, mut failed) = (None, false);
         for resource in known {
             if ends.is_cancelled() {
                 return None;
@@ -196,15 +239,19 @@ impl Session {
                     if Instant::now() >= at {
                         again.notify_one();
                     }
-                    later = Some(later.unwrap_or(at).min(at).max(Instant::now() + LATER));
+                    later = Some(later.unwrap_or(at).min(at).max(Instant::now() + LOOKS));
                 }
                 Verdict::Remove => {
                     if !self.remove(&resource).await {
-                        later = Some(Instant::now() + LATER);
+                        failed = true;
                     }
                 }
             }
         }
+        if failed {
+            return Some(Instant::now() + self.store.next());
+        }
+        self.store.reset();
         later
     }
 

@@ -40,10 +40,12 @@ pub(crate) struct Facts<'a> {
 /// The status that follows `before`. It is equal to it if nothing has changed.
 pub(crate) fn next(before: &PediaClusterStatus, facts: &Facts<'_>, now: Timestamp) -> PediaClusterStatus {
     let mut conditions = Conditions { before, generation: facts.generation, now, all: Vec::new() };
-    match facts.validated {
-        Validated::Yes(note) => conditions.add(VALIDATED, "True", VALIDATED, note),
-        Validated::Config(why) => conditions.add(VALIDATED, "False", INVALID_CONFIG, why),
-        Validated::Rules(why) => conditions.add(VALIDATED, "False", INVALID_SYNC_RESOURCES, why),
+    match (facts.validated, facts.report.and_then(|report| report.left_out.as_ref())) {
+        (Validated::Yes(note), None) => conditions.add(VALIDATED, "True", VALIDATED, note),
+        (Validated::Config(why), _) => conditions.add(VALIDATED, "False", INVALID_CONFIG, why),
+        (Validated::Rules(why), _) | (Validated::Yes(_), Some(why)) => {
+            conditions.add(VALIDATED, "False", INVALID_SYNC_RESOURCES, why);
+        }
     }
     match (facts.report.map(|report| &report.running), facts.validated) {
         (None, Validated::Config(why)) => conditions.add(SYNCHRO_RUNNING, "False", INVALID_CONFIG, why),
@@ -199,6 +201,7 @@ mod tests {
         Report {
             running: Running::Yes,
             outdated: None,
+            left_out: None,
             health: Health::Healthy,
             version: Some("v1.33.1".into()),
             resources: [(Resource::new("", "v1", "pods"), pods)].into(),

@@ -16,16 +16,16 @@ use serde_json::json;
 use store::{ClusterName, ObjectName, Query, Resource, SqliteOptions, SqliteStore, Store};
 use testkit::apiserver::{ApiServer, Ask, Fault, NODES, PODS, SECRETS, Trouble};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinHandle,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::{
     access::Policy,
     cluster::{self, Cluster, Shared, Wanted},
     counters::Counters,
-    fake::{FakeParent, FlakyStore, To},
+    fake::{FakeParent, FlakyStore, To, Tunnelled},
     limits::Budget,
     rules::{Gates, Rules},
 };
@@ -39,6 +39,8 @@ struct Hub {
     lists: usize,
     /// Bytes that may wait for the store.
     budget: usize,
+    /// Resources of a cluster.
+    most_resources: usize,
     _directory: tempfile::TempDir,
 }
 
@@ -62,7 +64,14 @@ impl Hub {
     async fn over(clusters: HashMap<String, Arc<dyn Transport>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(SqliteOptions::new(directory.path().join("s.db"))).await.unwrap();
-        Self { store: Arc::new(store), clusters, lists: 8, budget: 64 << 20, _directory: directory }
+        Self {
+            store: Arc::new(store),
+            clusters,
+            lists: 8,
+            budget: 64 << 20,
+            most_resources: 100,
+            _directory: directory,
+        }
     }
 
     /// Synchronises the cluster `id` under the same name.
@@ -82,7 +91,9 @@ impl Hub {
             budget: Budget::new(self.budget),
             policy: Policy { secrets: true, insecure_without_ca: false },
             gates: Gates::default(),
+            most_resources: self.most_resources,
             sharding_name: String::new(),
+            takeover_after: Duration::from_mins(10),
             counters: Counters::default(),
         });
         let (wanted, receiver) = watch::channel(of(id, rules));
@@ -387,6 +398,96 @@ async fn a_cluster_that_does_not_answer_keeps_its_rows_and_comes_back_by_itself(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cluster_whose_tunnel_opens_after_an_hour_is_synchronised_within_seconds() {
+    let cluster = ApiServer::new();
+    cluster.pod("a", "p");
+    cluster.set_down(true);
+    let opened = Arc::new(Notify::new());
+    let tunnel = Tunnelled(To(Arc::clone(&cluster)), Arc::clone(&opened));
+    let hub = Hub::over([("one".to_owned(), Arc::new(tunnel) as Arc<dyn Transport>)].into()).await;
+    let synced = hub.sync("one", vec![rule("", &["pods"])]);
+    synced.until("ClusterHealthy NotReachable").await;
+    sleep(Duration::from_secs(3_600)).await;
+    cluster.set_down(false);
+    opened.notify_waiters();
+    let began = Instant::now();
+    hub.until_names("one", &pods(), &set(&["a/p"])).await;
+    synced.until("Ready Ready").await;
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_goes_while_the_store_is_away_takes_its_rows_along_soon_after() {
+    let cluster = ApiServer::new();
+    cluster.pod("a", "p");
+    cluster.put(NODES, "", "n", &json!({}), &json!({}));
+    let nodes = Resource::new("", "v1", "nodes");
+    let hub = Hub::new(&[("one", &cluster)]).await;
+    let store = FlakyStore::new(hub.store.clone());
+    let synced = hub.sync_into(store.clone(), "one", vec![rule("", &["pods", "nodes"])]);
+    hub.until_names("one", &nodes, &set(&["/n"])).await;
+    synced.until_resource("nodes", SyncState::Syncing).await;
+    store.fail(true);
+    synced.change("one", vec![rule("", &["pods"])]);
+    // For the first attempt and perhaps a second.
+    sleep(Duration::from_millis(200)).await;
+    store.fail(false);
+    let began = Instant::now();
+    hub.until_names("one", &nodes, &set(&[])).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_select_too_much_are_told_and_followed_as_far_as_it_goes() {
+    let cluster = ApiServer::new();
+    cluster.pod("a", "p");
+    let mut hub = Hub::new(&[("one", &cluster)]).await;
+    hub.most_resources = 1;
+    let synced = hub.sync("one", vec![rule("", &["pods"])]);
+    synced.until("Ready Ready").await;
+    // Nodes come first in order, and take nobody's place.
+    synced.change("one", vec![rule("", &["nodes", "pods"])]);
+    synced.until("Validated InvalidSyncResources").await;
+    let told = synced.parent.statuses.lock().last().cloned().unwrap().conditions.remove(0).message;
+    assert!(told.contains("select 2 resources") && told.contains("--max-resources-per-cluster"), "{told}");
+    cluster.pod("a", "q");
+    hub.until_names("one", &pods(), &set(&["a/p", "a/q"])).await;
+    assert!(!synced.resources().contains_key("nodes"));
+    synced.change("one", vec![rule("", &["nodes"])]);
+    synced.until("Ready Ready").await;
+    synced.until_resource("nodes", SyncState::Syncing).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_events_of_what_a_rule_selects_are_followed_without_naming_them() {
+    const EVENTS: &str = "/api/v1/events";
+    let cluster = ApiServer::new();
+    cluster.serve(EVENTS, "Event", true);
+    let event = |name: &str, kind: &str| {
+        cluster.put(EVENTS, "a", name, &json!({}), &json!({ "involvedObject": { "kind": kind } }));
+    };
+    event("pulled", "Pod");
+    event("rebooted", "Node");
+    let events = Resource::new("", "v1", "events");
+    let hub = Hub::new(&[("one", &cluster)]).await;
+    let of = |names: &[&str]| {
+        let events_involved_resources = names.iter().map(|&name| name.to_owned()).collect();
+        SyncRule { events_involved_resources, ..rule("", &["pods", "nodes"]) }
+    };
+    let synced = hub.sync("one", vec![of(&["pods"])]);
+    hub.until_names("one", &events, &set(&["a/pulled"])).await;
+    synced.until_resource("events", SyncState::Syncing).await;
+    event("started", "Pod");
+    hub.until_names("one", &events, &set(&["a/pulled", "a/started"])).await;
+    synced.change("one", vec![of(&["*"])]);
+    hub.until_names("one", &events, &set(&["a/pulled", "a/rebooted", "a/started"])).await;
+    cluster.delete(EVENTS, "a", "pulled");
+    hub.until_names("one", &events, &set(&["a/rebooted", "a/started"])).await;
+    synced.change("one", vec![of(&[])]);
+    hub.until_names("one", &events, &set(&[])).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn number_25_a_cluster_that_goes_to_another_shard_is_let_go_and_keeps_its_rows() {
     let cluster = ApiServer::new();
     cluster.pod("a", "p");
@@ -403,6 +504,22 @@ async fn number_25_a_cluster_that_goes_to_another_shard_is_let_go_and_keeps_its_
     assert_eq!(hub.names("one", &pods()).await, set(&["a/p"]));
     synced.change("one", vec![rule("", &["pods"])]);
     hub.until_names("one", &pods(), &set(&["a/p", "a/q"])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_taken_from_a_shard_whose_hub_gives_no_sign_of_life_for_ten_minutes() {
+    let hub = Hub::new(&[("one", &ApiServer::new())]).await;
+    let synced = hub.sync("one", Vec::new());
+    synced.wanted.send_replace(Wanted::Awaited { shard: "east".into() });
+    for minute in 0..60 {
+        synced.parent.leases.lock().insert("east".into(), format!("minute {minute}"));
+        sleep(Duration::from_secs(60)).await;
+    }
+    assert!(synced.parent.taken.lock().is_empty(), "a hub that is alive lets go by itself");
+    sleep(Duration::from_secs(8 * 60)).await;
+    assert!(synced.parent.taken.lock().is_empty(), "ten minutes have not passed");
+    sleep(Duration::from_secs(4 * 60)).await;
+    assert_eq!(*synced.parent.taken.lock(), ["east"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,6 +31,10 @@ impl Transport for Tunnel {
             self.reach.send(&visit, Request::from_parts(parts, body)).await.map_err(|error| told(&error))
         })
     }
+
+    fn opened(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.reach.opened(&self.cluster_id))
+    }
 }
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("clusterway/", env!("CARGO_PKG_VERSION")));

@@ -97,6 +97,26 @@ async fn headers_above_the_limit_are_a_431() {
 }
 
 #[tokio::test]
+async fn a_url_above_the_limit_is_a_414() {
+    let world = World::new().await;
+    let jane = world.user("jane", &["dev"]);
+    let path = |bytes: usize| format!("/version?{}", "x".repeat(bytes - "/version?".len()));
+    assert_eq!(jane.get2(&path(60_000), &[]).await.status, 200);
+    let headers = "y".repeat(3_000);
+    for answer in [
+        jane.get2(&path(64_000), &[("x-more", &headers)]).await,
+        jane.send("GET", &path(64_000), &[("x-more", &headers)]).await,
+    ] {
+        let message = answer.status(414);
+        assert!(message.contains("64000 bytes") && message.contains("65536"), "{message}");
+    }
+    // The HTTP library has no place for longer ones. It answers by itself, and over HTTP/2 with a stream that is reset.
+    let answer = jane.raw(&format!("GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", path(65_535))).await;
+    assert!(answer.starts_with("HTTP/1.1 414"), "{answer}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn unread_uploads_do_not_stop_other_requests_of_the_same_connection() {
     let world = World::new().await;
     let jane = world.user("jane", &["dev"]);

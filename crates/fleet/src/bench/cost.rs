@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::Context as _;
 use tokio::process::Command;
 
-use super::{Budget, Figure};
+use super::{Budget, Figure, loader};
 use crate::{fleet::Fleet, paths};
 
 const MEGABYTE: f64 = 1_000_000.0;
@@ -30,7 +30,9 @@ pub(super) fn size(fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
 pub(super) async fn tunnels(fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
     let step = fleet.progress().begin(format_args!("{TUNNELS} idle tunnels"));
     let output = Command::new("cargo")
-        .args(["run", "--quiet", "--release", "-p", "tunnel", "--example", "idle", "--"])
+        .args(["run", "--quiet", "--release", "-p", "tunnel", "--example", "idle", "--target-dir"])
+        .arg(loader::built())
+        .arg("--")
         .arg(TUNNELS.to_string())
         .current_dir(paths::workspace())
         .stdin(Stdio::null())

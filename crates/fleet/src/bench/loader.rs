@@ -28,7 +28,8 @@ impl Loader {
     pub(super) async fn build(fleet: &Fleet) -> anyhow::Result<Self> {
         let step = fleet.progress().begin("load generator (release)");
         let status = Command::new("cargo")
-            .args(["build", "--quiet", "--release", "-p", "load"])
+            .args(["build", "--quiet", "--release", "-p", "load", "--target-dir"])
+            .arg(built())
             .current_dir(paths::workspace())
             .stdin(Stdio::null())
             .status()
@@ -117,9 +118,11 @@ pub(super) fn asked(command: &str, target: &[String], workers: usize, requests: 
     all
 }
 
-/// Where cargo puts what it builds.
-fn built() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::workspace().join("target"), PathBuf::from)
+/// Where cargo puts what it builds for benchmarks: not beside the programs, which have other features of the same crates
+/// and would be built anew each time.
+pub(super) fn built() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    target.map_or_else(|| paths::workspace().join("target"), PathBuf::from).join("bench")
 }
 
 /// A number of a line of JSON.

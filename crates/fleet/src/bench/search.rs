@@ -4,7 +4,12 @@
 //! Their PediaClusters belong to another shard, so that the hub leaves their objects as they are; their status says what
 //! it says of clusters that are synchronised.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -12,11 +17,12 @@ use http::{Request, header};
 use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use testkit::postgres::Postgres;
 use tokio::process::Command;
 
 use super::{
     Budget, Figure, Options,
-    loader::{Loader, User, asked, number, words},
+    loader::{self, Loader, User, asked, number, words},
     rest::{MEBIBYTE, resident},
     shapes::{self, Pod, Shape},
 };
@@ -31,13 +37,62 @@ const NAMESPACES: usize = 10;
 /// An export may hold in memory what the hub held before and so much more, in MiB, however many objects there are.
 const EXPORT_GROWTH: f64 = 32.0;
 
-/// Takes the figures.
-pub(super) async fn search(fleet: &Fleet, options: &Options) -> anyhow::Result<Vec<Figure>> {
+/// Where the pods are.
+struct Storage {
+    config: PathBuf,
+    /// Everything below these takes the disk.
+    files: Vec<PathBuf>,
+    /// Ends with its value.
+    _server: Option<Postgres>,
+}
+
+impl Storage {
+    /// A file, kept for the next run.
+    fn sqlite(fleet: &Fleet, pods: u32) -> anyhow::Result<Self> {
+        let directory = fleet.directory().join("bench-search");
+        let config = directory.join("storage.yaml");
+        let name = format!("search-{pods}.db");
+        paths::write(&config, json!({ "type": "sqlite", "dsn": directory.join(&name) }).to_string())?;
+        let files = ["", "-wal", "-shm"].map(|end| directory.join(format!("{name}{end}"))).into();
+        Ok(Self { config, files, _server: None })
+    }
+
+    /// A server of its own, as an administrator sets it up for so much data, and with a disk that is waited for.
+    async fn postgres() -> anyhow::Result<Self> {
+        let server = Postgres::start_with(&[
+            "shared_buffers=1GB",
+            "fsync=on",
+            "full_page_writes=on",
+            "max_wal_size=4GB",
+        ])
+        .await?;
+        let dsn = server.create_database("search").await?;
+        let config = server.write_private("storage.yaml", &format!("type: postgres\ndsn: '{dsn}'\n"))?;
+        let files = vec![server.directory().join("data/base")];
+        Ok(Self { config, files, _server: Some(server) })
+    }
+}
+
+/// Takes the figures with a SQLite file.
+pub(super) async fn on_sqlite(fleet: &Fleet, options: &Options) -> anyhow::Result<Vec<Figure>> {
+    search(fleet, options, Storage::sqlite(fleet, options.pods)?).await
+}
+
+/// Takes the figures with a PostgreSQL server that is started for it.
+pub(super) async fn on_postgres(fleet: &Fleet, options: &Options) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = search(fleet, options, Storage::postgres().await?).await?;
+    for figure in &mut figures {
+        "search-postgres".clone_into(&mut figure.bench);
+    }
+    Ok(figures)
+}
+
+async fn search(fleet: &Fleet, options: &Options, storage: Storage) -> anyhow::Result<Vec<Figure>> {
     let loader = Loader::build(fleet).await?;
     fleet.stop(install::HUB).await?;
-    let filled = World::fill(fleet, options).await?;
+    let filled = World::fill(fleet, options, &storage).await?;
     let clusters = filled.clusters.clone();
-    let result = match World::begin(fleet, filled, options.pods).await {
+    let result = match World::begin(fleet, &storage, filled, options.pods).await {
         Ok(world) => world.measure(&loader).await,
         Err(cause) => Err(cause),
     };
@@ -64,6 +119,7 @@ struct Filled {
 /// A hub with a full store.
 struct World<'a> {
     fleet: &'a Fleet,
+    storage: &'a Storage,
     filled: Filled,
     pods: u32,
     administrator: User,
@@ -73,24 +129,14 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    /// The directory of the store; it is kept for the next run.
-    fn directory(fleet: &Fleet) -> PathBuf {
-        fleet.directory().join("bench-search")
-    }
-
-    fn config(fleet: &Fleet) -> PathBuf {
-        Self::directory(fleet).join("storage.yaml")
-    }
-
-    async fn fill(fleet: &Fleet, options: &Options) -> anyhow::Result<Filled> {
-        let directory = Self::directory(fleet);
-        let file = directory.join(format!("search-{}.db", options.pods));
-        paths::write(&Self::config(fleet), json!({ "type": "sqlite", "dsn": file }).to_string())?;
+    async fn fill(fleet: &Fleet, options: &Options, storage: &Storage) -> anyhow::Result<Filled> {
         let step = fleet.progress().begin(format_args!("a store with {} pods", options.pods));
         let output = Command::new("cargo")
             .args(["run", "--quiet", "--release", "-p", "store", "--features", "conformance"])
-            .args(["--example", "fill", "--"])
-            .arg(Self::config(fleet))
+            .args(["--example", "fill", "--target-dir"])
+            .arg(loader::built())
+            .arg("--")
+            .arg(&storage.config)
             .arg(options.pods.to_string())
             .current_dir(paths::workspace())
             .stdin(Stdio::null())
@@ -102,7 +148,12 @@ impl<'a> World<'a> {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    async fn begin(fleet: &'a Fleet, filled: Filled, pods: u32) -> anyhow::Result<Self> {
+    async fn begin(
+        fleet: &'a Fleet,
+        storage: &'a Storage,
+        filled: Filled,
+        pods: u32,
+    ) -> anyhow::Result<Self> {
         let parent = fleet.parent()?;
         let clusters: Vec<Value> = filled.clusters.iter().map(|name| pedia_cluster(name)).collect();
         parent.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": clusters }).to_string()).await?;
@@ -115,7 +166,7 @@ impl<'a> World<'a> {
             anyhow::ensure!(code.is_success(), "the status of {name} cannot be written: {code}");
         }
         parent.apply(&limited_role(&filled.clusters).to_string()).await?;
-        let hub = format!("--storage-config={}", Self::config(fleet).display());
+        let hub = format!("--storage-config={}", storage.config.display());
         fleet.start(fleet.hub_spec(&[hub])?)?;
         fleet.until_available(Duration::from_secs(120)).await?;
         let administrator = User::new(fleet, &parent, "bench-administrator", &["system:masters"])?;
@@ -125,7 +176,7 @@ impl<'a> World<'a> {
         namespaces.dedup();
         namespaces.truncate(NAMESPACES);
         let namespaces = format!("namespaces={}", namespaces.join(","));
-        let world = Self { fleet, filled, pods, administrator, limited, namespaces };
+        let world = Self { fleet, storage, filled, pods, administrator, limited, namespaces };
         world.until_searched().await?;
         Ok(world)
     }
@@ -187,13 +238,7 @@ impl<'a> World<'a> {
 
     /// What the store takes on disk, and how fast it was filled, if it was.
     fn stored(&self) -> anyhow::Result<Vec<Figure>> {
-        let mut bytes = 0;
-        for entry in std::fs::read_dir(Self::directory(self.fleet))?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(&format!("search-{}.db", self.pods)) {
-                bytes += entry.metadata()?.len();
-            }
-        }
+        let bytes: u64 = self.storage.files.iter().map(|path| size(path)).sum();
         let mut figures = vec![comparison("disk", "MB", bytes as f64 / 1e6)];
         if self.filled.written > 0 {
             figures.push(comparison("written", "1/s", self.filled.per_second));
@@ -285,6 +330,14 @@ impl<'a> World<'a> {
             comparison("export", "MiB/s", number(&found, "mib_per_second")?),
             figure("export_growth", "MiB", growth, None, Budget::AtMost(EXPORT_GROWTH)),
         ])
+    }
+}
+
+/// The bytes of a file or of everything in a directory; what goes away meanwhile does not count.
+fn size(path: &Path) -> u64 {
+    match std::fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| size(&entry.path())).sum(),
+        Err(_) => std::fs::metadata(path).map_or(0, |file| file.len()),
     }
 }
 

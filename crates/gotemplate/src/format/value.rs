@@ -59,16 +59,7 @@ fn nested(out: &mut Out, value: &Value, verb: char, spec: &Spec, depth: usize) {
         Value::Moment(moment) => print_text(out, moment.to_string().as_bytes(), verb, spec),
         Value::Version(version) => print_text(out, version.to_string().as_bytes(), verb, spec),
         Value::List(list) => {
-            let (open, between, close): (&[u8], &[u8], &[u8]) = if spec.go_syntax {
-                out.push(value.type_name().as_bytes());
-                if list.is_nil() {
-                    return out.push(b"(nil)");
-                }
-                (b"{", b", ", b"}")
-            } else {
-                (b"[", b" ", b"]")
-            };
-            out.push(open);
+            let Some((between, close)) = open(out, value, list.is_nil(), b"[", spec) else { return };
             for (at, item) in list.items().iter().enumerate() {
                 if at > 0 {
                     out.push(between);
@@ -82,16 +73,7 @@ fn nested(out: &mut Out, value: &Value, verb: char, spec: &Spec, depth: usize) {
             true
         }
         Value::Map(map) => {
-            let (open, between, close): (&[u8], &[u8], &[u8]) = if spec.go_syntax {
-                out.push(value.type_name().as_bytes());
-                if map.is_nil() {
-                    return out.push(b"(nil)");
-                }
-                (b"{", b", ", b"}")
-            } else {
-                (b"map[", b" ", b"]")
-            };
-            out.push(open);
+            let Some((between, close)) = open(out, value, map.is_nil(), b"map[", spec) else { return };
             for (at, (key, item)) in map.entries().iter().enumerate() {
                 if at > 0 {
                     out.push(between);
@@ -110,6 +92,28 @@ fn nested(out: &mut Out, value: &Value, verb: char, spec: &Spec, depth: usize) {
     if !known {
         bad_verb(out, value, verb);
     }
+}
+
+/// Begins a list or a map with `plain`, or as Go's syntax does. The answer is what stands between its items and what
+/// ends it; none if it is nil and that has been said.
+fn open(
+    out: &mut Out,
+    value: &Value,
+    is_nil: bool,
+    plain: &[u8],
+    spec: &Spec,
+) -> Option<(&'static [u8], &'static [u8])> {
+    if !spec.go_syntax {
+        out.push(plain);
+        return Some((b" ", b"]"));
+    }
+    out.push(value.type_name().as_bytes());
+    if is_nil {
+        out.push(b"(nil)");
+        return None;
+    }
+    out.push(b"{");
+    Some((b", ", b"}"))
 }
 
 fn sharp(spec: &Spec) -> Spec {

@@ -3,7 +3,7 @@
 use meta::FieldPath;
 
 use super::{
-    apply::array,
+    change::array,
     error::Sorted as _,
     session::Channel,
     values,

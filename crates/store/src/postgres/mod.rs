@@ -25,6 +25,7 @@
 
 mod apply;
 mod background;
+mod change;
 mod driver;
 mod error;
 mod lanes;
@@ -43,7 +44,6 @@ mod writer;
 use std::{collections::HashMap, sync::Arc, thread::JoinHandle};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use tokio::sync::{mpsc, oneshot};
 
 pub use self::options::PostgresOptions;
 use self::{
@@ -51,14 +51,13 @@ use self::{
     plan::{COLUMNS, Places},
     select::Counting,
     session::{Readers, Session},
-    writer::{Command, Memory, Shared, Sweep, Writer},
+    writer::{Memory, Shared, Writer},
 };
 use crate::{
     Answer, Applied, Batch, Checkpoint, ClusterName, Content, Error, Generation, ObjectName, Piece, Query,
     Resource, Row, Rows, Store, StoredVersion,
     relational::{
-        plan::Plan,
-        prepared::Prepared,
+        command::Commands,
         selection::{Found, Selection},
     },
 };
@@ -79,7 +78,7 @@ use crate::{
 /// # }
 /// ```
 pub struct PostgresStore {
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
     readers: Readers,
     shared: Arc<Shared>,
     writer: JoinHandle<()>,
@@ -92,7 +91,7 @@ impl std::fmt::Debug for PostgresStore {
     }
 }
 
-/// Commands on their way to the writer. Whoever has more waits; a batch is a few megabytes at most.
+/// Commands on their way to the writer.
 const COMMANDS: usize = 16;
 
 impl PostgresStore {
@@ -111,7 +110,7 @@ impl PostgresStore {
         let failed = |error: std::io::Error| Error::Retry(format!("no thread for the writer: {error}"));
         // The writer has a connection of its own, made where it is used.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let (commands, queue) = mpsc::channel(COMMANDS);
+        let (commands, queue) = Commands::new(COMMANDS);
         let memory = Memory { writer: number, shared: Arc::clone(&shared), keys: HashMap::new() };
         let writer = Writer::new(Arc::clone(&options), queue, memory);
         let writer = std::thread::Builder::new()
@@ -131,55 +130,28 @@ impl PostgresStore {
         drop(commands);
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     }
-
-    async fn command<T>(&self, make: impl FnOnce(writer::Reply<T>) -> Command) -> Result<T, Error> {
-        let ended = || Error::Failed("the writer has ended".into());
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(make(reply)).await.map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
-    }
-}
-
-/// Tells the writer of fields that a query would like indexed. If the writer is busy, the next query does.
-fn register(commands: &mpsc::WeakSender<Command>, plan: &mut Plan<'_>) {
-    let Some(commands) = commands.upgrade() else { return };
-    for (resource, path) in plan.unindexed.drain(..) {
-        let _ = commands.try_send(Command::Register(resource, path));
-    }
 }
 
 impl Store for PostgresStore {
     fn apply(&self, batch: Batch) -> Answer<'_, Applied> {
-        async move {
-            let paths = self.shared.paths.lock().1.clone();
-            let prepared = tokio::task::spawn_blocking(move || Prepared::new(batch, paths))
-                .await
-                .map_err(|_| Error::Failed("preparing a batch has panicked".into()))??;
-            self.command(|reply| Command::Apply(prepared, reply)).await
-        }
-        .boxed()
+        let paths = self.shared.paths.lock().1.clone();
+        self.commands.apply(batch, paths).boxed()
     }
 
     fn begin_generation(&self, cluster: &ClusterName, resource: &Resource) -> Answer<'_, Generation> {
-        let (cluster, resource) = (cluster.clone(), resource.clone());
-        self.command(|reply| Command::Begin(cluster, resource, reply)).boxed()
+        self.commands.begin(cluster.clone(), resource.clone()).boxed()
     }
 
     fn sweep(&self, generation: Generation, checkpoint: Option<String>) -> Answer<'_, u64> {
-        self.command(move |reply| {
-            Command::Sweep(Sweep { generation, checkpoint, after: ObjectName::default(), deleted: 0, reply })
-        })
-        .boxed()
+        self.commands.sweep(generation, checkpoint).boxed()
     }
 
     fn remove_resource(&self, cluster: &ClusterName, resource: &Resource) -> Answer<'_, ()> {
-        let (cluster, resource) = (cluster.clone(), resource.clone());
-        self.command(|reply| Command::Remove(cluster, Some(resource), reply)).boxed()
+        self.commands.remove(cluster.clone(), Some(resource.clone())).boxed()
     }
 
     fn remove_cluster(&self, cluster: &ClusterName) -> Answer<'_, ()> {
-        let cluster = cluster.clone();
-        self.command(|reply| Command::Remove(cluster, None, reply)).boxed()
+        self.commands.remove(cluster.clone(), None).boxed()
     }
 
     fn checkpoints(&self, cluster: &ClusterName) -> Answer<'_, Vec<Checkpoint>> {
@@ -305,8 +277,7 @@ impl Store for PostgresStore {
     }
 
     fn describe(&self, cluster: &ClusterName, resource: &Resource, text: String) -> Answer<'_, ()> {
-        let (cluster, resource) = (cluster.clone(), resource.clone());
-        self.command(|reply| Command::Describe(cluster, resource, text, reply)).boxed()
+        self.commands.describe(cluster.clone(), resource.clone(), text).boxed()
     }
 
     fn description(
@@ -336,17 +307,16 @@ impl Store for PostgresStore {
             query.validate()?;
             let selection = Selection::new(query)?;
             check_place(&selection)?;
-            let (readers, commands, most) =
-                (self.readers.clone(), self.commands.downgrade(), self.most_looked_up);
+            let (readers, wishes, most) = (self.readers.clone(), self.commands.wishes(), self.most_looked_up);
             let pieces = stream::try_unfold(Some(selection), move |state| {
-                let (readers, commands) = (readers.clone(), commands.clone());
+                let (readers, wishes) = (readers.clone(), wishes.clone());
                 async move {
                     let Some(mut selection) = state else { return Ok(None) };
                     let found = readers
                         .run(async |channel| {
                             let query = selection.query.clone();
                             let mut plan = plan::plan(channel, &query, most).await?;
-                            register(&commands, &mut plan);
+                            wishes.register(&mut plan);
                             select::advance(channel, &plan, &mut selection).await
                         })
                         .await?;
@@ -376,7 +346,7 @@ impl Store for PostgresStore {
                     .readers
                     .run(async |channel| {
                         let mut plan = plan::plan(channel, &query, self.most_looked_up).await?;
-                        register(&self.commands.downgrade(), &mut plan);
+                        self.commands.wishes().register(&mut plan);
                         counting.advance(channel, &plan).await
                     })
                     .await?;

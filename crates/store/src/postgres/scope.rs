@@ -10,9 +10,9 @@ use super::{
     error::Sorted as _,
     session::Channel,
     values,
-    writer::{Memory, Shared, Sweep},
+    writer::{Memory, Shared},
 };
-use crate::{ClusterName, Error, Generation, Resource};
+use crate::{ClusterName, Error, Generation, Resource, relational::command::Sweep};
 
 /// A scope's row, locked.
 #[derive(Debug, Clone)]

@@ -58,8 +58,9 @@ pub(super) async fn advance(
         uid: object.key.uid.text(),
         json,
     });
-    let rows = rows.collect();
-    Ok(selection.found(rows, &ended))
+    let rows: Vec<Row> = rows.collect();
+    let any = !rows.is_empty();
+    Ok(selection.found(rows, any, &ended))
 }
 
 impl Piece<'_, '_> {

@@ -12,12 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use meta::FieldPath;
 use parking_lot::Mutex;
-use tokio::sync::{
-    mpsc::{Receiver, error::TryRecvError},
-    oneshot,
-};
+use tokio::sync::mpsc::{Receiver, error::TryRecvError};
 
 use super::{
     PostgresOptions, apply, background,
@@ -26,33 +22,13 @@ use super::{
     session::{Channel, Session},
 };
 use crate::{
-    Applied, ClusterName, Error, Generation, ObjectName, Resource,
-    relational::{fields::Paths, prepared::Prepared},
+    Applied, Error, Resource,
+    relational::{
+        command::{Command, Reply, Sweep},
+        fields::Paths,
+        prepared::Prepared,
+    },
 };
-
-/// Where the answer to a command goes. Nobody need be waiting for it any more.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
-
-/// What the writer is asked to do.
-pub(super) enum Command {
-    Apply(Prepared, Reply<Applied>),
-    Begin(ClusterName, Resource, Reply<Generation>),
-    Sweep(Sweep),
-    Remove(ClusterName, Option<Resource>, Reply<()>),
-    Describe(ClusterName, Resource, String, Reply<()>),
-    /// A query has used this field of this resource.
-    Register(Resource, FieldPath),
-}
-
-/// A sweep on its way.
-pub(super) struct Sweep {
-    pub(super) generation: Generation,
-    pub(super) checkpoint: Option<String>,
-    /// The last object looked at.
-    pub(super) after: ObjectName,
-    pub(super) deleted: u64,
-    pub(super) reply: Reply<u64>,
-}
 
 /// What the writer and those who prepare for it both know.
 #[derive(Default)]

@@ -5,10 +5,12 @@
 //! `term` for each label and each indexed field. A [`plan::Plan`] says what a query means for the scopes of the moment,
 //! a [`driver::Driver`] by which index its objects are looked up, a [`place::Frontier`] how far a scope has been gone
 //! through, a [`selection::Selection`] how far an answer is.
+//! What changes the tables is a [`command::Command`] for the one writer.
 //!
 //! Deliberately absent: any connection, and any statement as a whole.
 
 pub(crate) mod body;
+pub(crate) mod command;
 pub(crate) mod driver;
 pub(crate) mod fields;
 pub(crate) mod ids;

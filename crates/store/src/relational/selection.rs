@@ -122,9 +122,9 @@ impl Selection {
         if scopes == 1 { ahead } else { ahead * 2 / scopes.max(1) }
     }
 
-    /// After a piece with `rows`, which ended so.
-    pub(crate) fn found(&mut self, rows: Vec<Row>, ended: &Ended) -> Found {
-        self.fruitless = if rows.is_empty() { self.fruitless + 1 } else { 0 };
+    /// After a piece that ended so; `rows` are those, or the last of those, that it has found, if it has `any`.
+    pub(crate) fn found(&mut self, rows: Vec<Row>, any: bool, ended: &Ended) -> Found {
+        self.fruitless = if any { 0 } else { self.fruitless + 1 };
         match ended {
             Ended::No => Found::Some(rows),
             Ended::Yes => Found::All(rows, None),

@@ -25,6 +25,7 @@ mod lane;
 mod leap;
 mod owners;
 mod paths;
+mod pieces;
 mod plan;
 mod range;
 mod readers;
@@ -41,27 +42,21 @@ use std::{
     thread::JoinHandle,
 };
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
-use tokio::sync::{mpsc, oneshot};
 
 use self::{
     error::Sorted as _,
     plan::{COLUMNS, Reader},
     readers::Readers,
     select::Counting,
-    writer::{Command, Sweep, Writer},
+    writer::Writer,
 };
 use crate::{
-    Answer, Applied, Batch, Checkpoint, ClusterName, Error, Generation, ObjectName, Piece, Query, Resource,
-    Row, Rows, Store, StoredVersion,
-    relational::{
-        fields::Paths,
-        plan::Plan,
-        prepared::Prepared,
-        selection::{Found, Selection},
-    },
+    Answer, Applied, Batch, Checkpoint, ClusterName, Error, Generation, ObjectName, Query, Resource, Row,
+    Rows, Store, StoredVersion,
+    relational::{body::Bodies, command::Commands, fields::Paths, selection::Selection},
 };
 
 /// Where the file is and how much memory its connections take.
@@ -112,7 +107,7 @@ impl SqliteOptions {
 /// # }
 /// ```
 pub struct SqliteStore {
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
     readers: Readers,
     paths: Arc<Mutex<Arc<Paths>>>,
     writer: JoinHandle<()>,
@@ -125,7 +120,7 @@ impl std::fmt::Debug for SqliteStore {
     }
 }
 
-/// Commands on their way to the writer. Whoever has more waits; a batch is a few megabytes at most.
+/// Commands on their way to the writer.
 const COMMANDS: usize = 8;
 
 impl SqliteStore {
@@ -155,7 +150,7 @@ impl SqliteStore {
         let lock = lock(&options)?;
         let connection =
             schema::open_writer(&options).map_err(|error| Self::damaged(&options.path, error))?;
-        let (commands, queue) = mpsc::channel(COMMANDS);
+        let (commands, queue) = Commands::new(COMMANDS);
         let paths = Arc::default();
         let writer = Writer::new(connection, queue, Arc::clone(&paths), lock)?;
         let writer = std::thread::Builder::new()
@@ -173,13 +168,6 @@ impl SqliteStore {
         drop(commands);
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     }
-
-    async fn command<T>(&self, make: impl FnOnce(writer::Reply<T>) -> Command) -> Result<T, Error> {
-        let ended = || Error::Failed("the writer has ended".into());
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(make(reply)).await.map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
-    }
 }
 
 /// Takes the lock that says the file is ours.
@@ -196,46 +184,26 @@ fn lock(options: &SqliteOptions) -> Result<File, Error> {
     }
 }
 
-/// Tells the writer of fields that a query would like indexed. If the writer is busy, the next query does.
-fn register(commands: &mpsc::WeakSender<Command>, plan: &mut Plan<'_>) {
-    let Some(commands) = commands.upgrade() else { return };
-    for (resource, path) in plan.unindexed.drain(..) {
-        let _ = commands.try_send(Command::Register(resource, path));
-    }
-}
-
 impl Store for SqliteStore {
     fn apply(&self, batch: Batch) -> Answer<'_, Applied> {
-        async move {
-            let paths = self.paths.lock().clone();
-            let prepared = tokio::task::spawn_blocking(move || Prepared::new(batch, paths))
-                .await
-                .map_err(|_| Error::Failed("preparing a batch has panicked".into()))??;
-            self.command(|reply| Command::Apply(prepared, reply)).await
-        }
-        .boxed()
+        let paths = self.paths.lock().clone();
+        self.commands.apply(batch, paths).boxed()
     }
 
     fn begin_generation(&self, cluster: &ClusterName, resource: &Resource) -> Answer<'_, Generation> {
-        let (cluster, resource) = (cluster.clone(), resource.clone());
-        self.command(|reply| Command::Begin(cluster, resource, reply)).boxed()
+        self.commands.begin(cluster.clone(), resource.clone()).boxed()
     }
 
     fn sweep(&self, generation: Generation, checkpoint: Option<String>) -> Answer<'_, u64> {
-        self.command(move |reply| {
-            Command::Sweep(Sweep { generation, checkpoint, after: ObjectName::default(), deleted: 0, reply })
-        })
-        .boxed()
+        self.commands.sweep(generation, checkpoint).boxed()
     }
 
     fn remove_resource(&self, cluster: &ClusterName, resource: &Resource) -> Answer<'_, ()> {
-        let (cluster, resource) = (cluster.clone(), resource.clone());
-        self.command(|reply| Command::Remove(cluster, Some(resource), reply)).boxed()
+        self.commands.remove(cluster.clone(), Some(resource.clone())).boxed()
     }
 
     fn remove_cluster(&self, cluster: &ClusterName) -> Answer<'_, ()> {
-        let cluster = cluster.clone();
-        self.command(|reply| Command::Remove(cluster, None, reply)).boxed()
+        self.commands.remove(cluster.clone(), None).boxed()
     }
 
     fn checkpoints(&self, cluster: &ClusterName) -> Answer<'_, Vec<Checkpoint>> {
@@ -347,8 +315,7 @@ impl Store for SqliteStore {
     }
 
     fn describe(&self, cluster: &ClusterName, resource: &Resource, text: String) -> Answer<'_, ()> {
-        let (cluster, resource) = (cluster.clone(), resource.clone());
-        self.command(|reply| Command::Describe(cluster, resource, text, reply)).boxed()
+        self.commands.describe(cluster.clone(), resource.clone(), text).boxed()
     }
 
     fn description(
@@ -376,32 +343,20 @@ impl Store for SqliteStore {
         async move {
             query.validate()?;
             let selection = Selection::new(query)?;
-            let (readers, commands, most) =
-                (self.readers.clone(), self.commands.downgrade(), self.most_looked_up);
-            let pieces = stream::try_unfold(Some(selection), move |state| {
-                let (readers, commands) = (readers.clone(), commands.clone());
+            let (readers, wishes, most) = (self.readers.clone(), self.commands.wishes(), self.most_looked_up);
+            Ok(Rows::new(pieces::pieces(selection, move |mut selection, portions| {
+                let (readers, wishes) = (readers.clone(), wishes.clone());
                 async move {
-                    let Some(mut selection) = state else { return Ok(None) };
-                    let (selection, found) = readers
-                        .run(move |connection, bodies| {
-                            let query = selection.query.clone();
-                            let mut plan = plan::plan(connection, &query, most)?;
-                            register(&commands, &mut plan);
-                            let found = selection.advance(connection, bodies, &plan)?;
-                            Ok((selection, found))
-                        })
-                        .await?;
-                    Ok(Some(match found {
-                        Found::Some(rows) => (vec![Piece::Rows(rows)], Some(selection)),
-                        Found::All(rows, token) => (vec![Piece::Rows(rows), Piece::End(token)], None),
-                    }))
+                    let job = move |connection: &Connection, bodies: &mut Bodies| {
+                        let query = selection.query.clone();
+                        let mut plan = plan::plan(connection, &query, most)?;
+                        wishes.register(&mut plan);
+                        let found = selection.advance(connection, bodies, &plan, portions)?;
+                        Ok((selection, found))
+                    };
+                    readers.run(job).await
                 }
-            });
-            let pieces = pieces.flat_map(|pieces| match pieces {
-                Ok(pieces) => stream::iter(pieces.into_iter().map(Ok).collect::<Vec<_>>()),
-                Err(error) => stream::iter(vec![Err(error)]),
-            });
-            Ok(Rows::new(pieces.boxed()))
+            })))
         }
         .boxed()
     }
@@ -414,12 +369,12 @@ impl Store for SqliteStore {
             let query = Arc::new(query);
             let mut counting = Counting::default();
             loop {
-                let (query, commands, most) = (query.clone(), self.commands.downgrade(), self.most_looked_up);
+                let (query, wishes, most) = (query.clone(), self.commands.wishes(), self.most_looked_up);
                 let (counted, done) = self
                     .readers
                     .run(move |connection, bodies| {
                         let mut plan = plan::plan(connection, &query, most)?;
-                        register(&commands, &mut plan);
+                        wishes.register(&mut plan);
                         let done = counting.advance(connection, bodies, &plan)?;
                         Ok((counting, done))
                     })

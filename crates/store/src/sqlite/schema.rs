@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read as _, path::Path};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::{SqliteOptions, error::of_sqlite};
 use crate::Error;
@@ -33,6 +33,7 @@ pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, Error> 
     set("journal_size_limit", &(WAL_PAGES * PAGE_SIZE * 2))?;
     set("cache_size", &-(options.writer_cache_kib))?;
     set("temp_store", &"memory")?;
+    keep_plans(&connection)?;
     set("application_id", &APPLICATION_ID)?;
     if let Some(pages) = options.max_pages {
         connection
@@ -52,8 +53,16 @@ pub(super) fn open_reader(options: &SqliteOptions) -> Result<Connection, Error> 
     connection.pragma_update(None, "cache_size", -(options.reader_cache_kib)).map_err(of_sqlite)?;
     connection.pragma_update(None, "temp_store", "memory").map_err(of_sqlite)?;
     connection.pragma_update(None, "query_only", true).map_err(of_sqlite)?;
+    keep_plans(&connection)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
+}
+
+/// Otherwise SQLite prepares a statement again whenever the number bound to its LIMIT changes, which costs more than a
+/// short statement itself. Ours name their index.
+fn keep_plans(connection: &Connection) -> Result<(), Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(of_sqlite)?;
+    Ok(())
 }
 
 const PAGE_SIZE: i64 = 8192;

@@ -9,6 +9,7 @@ use super::{
     error::Sorted as _,
     lane::Lane,
     leap,
+    pieces::Portions,
     plan::{Reader, key},
 };
 use crate::{
@@ -27,28 +28,30 @@ use crate::{
 /// Takes objects in order until a piece is full or the answer ends.
 struct Piece<'s> {
     selection: &'s mut Selection,
-    rows: Vec<Row>,
+    portions: Portions,
+    rows: u64,
     bytes: usize,
 }
 
 impl Selection {
-    /// The next piece.
+    /// The next piece, as far as it has not gone out in `portions`.
     pub(super) fn advance(
         &mut self,
         connection: &Connection,
         bodies: &mut Bodies,
         plan: &Plan<'_>,
+        portions: Portions,
     ) -> Result<Found, Error> {
         let mut reader = Reader::new(connection, bodies)?;
         // What was begun in order is ended in order: objects may have been passed over.
         let driver = if self.frontiers.is_empty() { driver::choose(connection, plan)? } else { None };
-        let mut piece = Piece { selection: self, rows: Vec::new(), bytes: 0 };
+        let mut piece = Piece { selection: self, portions, rows: 0, bytes: 0 };
         let ended = match driver {
             Some(driver) => piece.take_gathered(connection, plan, &mut reader, &driver)?,
             None => piece.take_merged(connection, plan, &mut reader)?,
         };
-        let rows = piece.rows;
-        Ok(self.found(rows, &ended))
+        let Piece { portions, rows, .. } = piece;
+        Ok(self.found(portions.rest(), rows > 0, &ended))
     }
 }
 
@@ -176,7 +179,7 @@ impl Piece<'_> {
         if self.selection.left == 0 {
             return Ok(Next::Beyond);
         }
-        if self.rows.len() as u64 >= PIECE_ROWS || self.bytes >= PIECE_BYTES {
+        if self.rows >= PIECE_ROWS || self.bytes >= PIECE_BYTES {
             return Ok(Next::Full);
         }
         if self.selection.skip > 0 {
@@ -191,14 +194,11 @@ impl Piece<'_> {
             }
         };
         self.bytes += json.len();
-        self.rows.push(Row {
-            position: position.clone(),
-            uid: key.uid.text(),
-            json: body::cut(json, plan.query.content)?,
-        });
-        self.selection.after = Some(position);
+        self.rows += 1;
+        self.selection.after = Some(position.clone());
         self.selection.left -= 1;
-        Ok(Next::More)
+        let row = Row { position, uid: key.uid.text(), json: body::cut(json, plan.query.content)? };
+        Ok(if self.portions.push(row) { Next::More } else { Next::Full })
     }
 }
 

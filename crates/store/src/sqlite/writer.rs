@@ -12,13 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use meta::FieldPath;
 use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
-use tokio::sync::{
-    mpsc::{Receiver, error::TryRecvError},
-    oneshot,
-};
+use tokio::sync::mpsc::{Receiver, error::TryRecvError};
 
 use super::{
     change::{self, Doomed, Memory, Scope, Upserted},
@@ -29,34 +25,11 @@ use crate::{
     Applied, ClusterName, Error, Generation, ObjectName, Resource,
     relational::{
         body::Bodies,
+        command::{Command, Reply, Sweep},
         fields::Paths,
         prepared::{Prepared, PreparedChange},
     },
 };
-
-/// Where the answer to a command goes. Nobody need be waiting for it any more.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
-
-/// What the writer is asked to do.
-pub(super) enum Command {
-    Apply(Prepared, Reply<Applied>),
-    Begin(ClusterName, Resource, Reply<Generation>),
-    Sweep(Sweep),
-    Remove(ClusterName, Option<Resource>, Reply<()>),
-    Describe(ClusterName, Resource, String, Reply<()>),
-    /// A query has used this field of this resource.
-    Register(Resource, FieldPath),
-}
-
-/// A sweep on its way.
-pub(super) struct Sweep {
-    pub(super) generation: Generation,
-    pub(super) checkpoint: Option<String>,
-    /// The last object looked at.
-    pub(super) after: ObjectName,
-    pub(super) deleted: u64,
-    pub(super) reply: Reply<u64>,
-}
 
 /// Rows and time after which a transaction takes no further batches.
 const TRANSACTION_ROWS: usize = 500;

@@ -72,6 +72,66 @@ fn a_star_is_everything_of_the_group_that_can_be_listed_and_watched() {
     assert_eq!(names([rule("", &["*"])]), ["v1/nodes", "v1/pods", "v1/secrets"]);
 }
 
+fn about(rule: SyncRule, names: &[&str]) -> SyncRule {
+    SyncRule { events_involved_resources: names.iter().map(|&name| name.into()).collect(), ..rule }
+}
+
+/// The parts of the core group's Events.
+fn events(rules: impl Into<Vec<SyncRule>>) -> Vec<(Option<String>, Option<String>)> {
+    let mut cluster = cluster();
+    cluster.insert(0, api("", "v1", "events", 0));
+    let rules = Rules { rules: rules.into(), all_custom: false };
+    let target = rules.select(&cluster).remove(&Resource::new("", "v1", "events"));
+    let parts = target.map_or_else(Vec::new, |target| {
+        assert!(!target.overlaps(), "nothing could be gone on with");
+        target.parts
+    });
+    parts.into_iter().map(|part| (part.namespace, part.fields)).collect()
+}
+
+#[test]
+fn the_events_of_a_resource_come_along_if_the_rule_that_selects_it_asks_for_them() {
+    let of = |kind: &str| (None, Some(format!("involvedObject.kind={kind}")));
+    assert_eq!(events([about(rule("", &["pods", "nodes"]), &["Pod"])]), [of("POD")]);
+    assert_eq!(
+        events([about(rule("", &["pods"]), &["*"]), about(rule("apps", &["*"]), &["deployments"])]),
+        [of("DEPLOYMENT"), of("POD")]
+    );
+    assert!(events([about(rule("", &["pods"]), &["secrets"])]).is_empty());
+    // A star loses nothing; Events about Events there are none; and whoever has all of them has these.
+    let all = [rule("", &["pods"]), about(rule("", &["*"]), &["*"])];
+    assert_eq!(events(all), [(None, None)]);
+    let others = SyncRule { exclude_resources: vec!["events".into()], ..about(rule("", &["*"]), &["*"]) };
+    assert_eq!(events([others]), [of("NODE"), of("POD"), of("SECRET")]);
+}
+
+#[test]
+fn events_are_taken_from_where_the_objects_are() {
+    let within = |names: &[&str]| about(within(&["a", "b"], Some("app=web")), names);
+    let of = |namespace: Option<&str>, kind: &str| {
+        (namespace.map(str::to_owned), Some(format!("involvedObject.kind={kind}")))
+    };
+    assert_eq!(events([within(&["pods"])]), [of(Some("a"), "POD"), of(Some("b"), "POD")]);
+    let nodes = SyncRule { resources: vec!["nodes".into()], ..within(&["nodes"]) };
+    assert_eq!(events([nodes]), [of(None, "NODE")]);
+}
+
+#[test]
+fn a_bound_leaves_what_is_known_and_then_the_first_in_order() {
+    let rules = Rules { rules: vec![rule("", &["*"])], all_custom: false };
+    let bounded = |most: usize, known: &[&str]| {
+        let mut targets = rules.select(&cluster());
+        let known = known.iter().map(|plural| Resource::new("", "v1", *plural)).collect();
+        let selected = bound(&mut targets, most, &known);
+        (selected, targets.into_keys().map(|resource| resource.resource).collect::<Vec<_>>())
+    };
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(bounded(3, &[]), (None, names(&["nodes", "pods", "secrets"])));
+    assert_eq!(bounded(2, &[]), (Some(3), names(&["nodes", "pods"])));
+    assert_eq!(bounded(2, &["secrets"]), (Some(3), names(&["nodes", "secrets"])));
+    assert_eq!(bounded(1, &["secrets", "pods"]), (Some(3), names(&["pods"])));
+}
+
 #[test]
 fn resources_of_kubernetes_come_in_the_servers_first_version_whatever_the_rule_says() {
     let bogus = SyncRule { versions: vec!["v7".into()], ..rule("apps", &["deployments"]) };

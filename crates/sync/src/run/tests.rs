@@ -37,7 +37,9 @@ impl Scene {
             budget: Budget::new(64 << 20),
             policy: Policy { secrets: true, insecure_without_ca: false },
             gates: Gates::default(),
+            most_resources: 100,
             sharding_name: String::new(),
+            takeover_after: Duration::from_mins(10),
             counters: Counters::default(),
         });
         let governor = Governor::new(Arc::clone(&shared), Tasks::new());
@@ -192,10 +194,10 @@ fn number_25_a_cluster_goes_to_another_shard_once_the_one_before_has_let_it_go()
     };
     let moving = meant(Some("b"), Some("a"));
     assert_eq!(moving("a"), Wanted::Elsewhere { held: true });
-    assert_eq!(moving("b"), Wanted::Awaited);
+    assert_eq!(moving("b"), Wanted::Awaited { shard: "a".into() });
     assert_eq!(moving(""), Wanted::Elsewhere { held: false });
     let free = meant(Some("b"), None);
     assert!(matches!((free("a"), free("b")), (Wanted::Elsewhere { held: false }, Wanted::Synced(_))));
     assert!(matches!(meant(None, Some(""))(""), Wanted::Synced(_)));
-    assert_eq!(meant(None, Some("a"))(""), Wanted::Awaited);
+    assert_eq!(meant(None, Some("a"))(""), Wanted::Awaited { shard: "a".into() });
 }

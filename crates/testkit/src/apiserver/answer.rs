@@ -164,7 +164,9 @@ impl Request {
             Ask::List
         };
         let (of, namespace) = resource(path);
-        let wanted = Wanted { of, namespace, labels: query.get("labelSelector").cloned() };
+        let selector = |parameter: &str| query.get(parameter).cloned();
+        let (labels, fields) = (selector("labelSelector"), selector("fieldSelector"));
+        let wanted = Wanted { of, namespace, labels, fields };
         Self { ask, path: path.to_owned(), wanted: Some(wanted), query }
     }
 

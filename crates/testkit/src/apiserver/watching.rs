@@ -20,6 +20,8 @@ pub(super) struct Wanted {
     pub(super) namespace: Option<String>,
     /// One requirement, `key=value`.
     pub(super) labels: Option<String>,
+    /// One requirement, `path=value`.
+    pub(super) fields: Option<String>,
 }
 
 impl Wanted {
@@ -28,6 +30,10 @@ impl Wanted {
             && self.labels.as_deref().is_none_or(|selector| {
                 let (key, value) = selector.split_once('=').unwrap_or((selector, ""));
                 object["metadata"]["labels"][key] == value
+            })
+            && self.fields.as_deref().is_none_or(|selector| {
+                let (path, value) = selector.split_once('=').unwrap_or((selector, ""));
+                path.split('.').fold(object, |object, name| &object[name]) == value
             })
     }
 

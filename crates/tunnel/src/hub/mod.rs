@@ -25,7 +25,10 @@ use http::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use parking_lot::RwLock;
 use runtime::{Tasks, metrics::Metrics};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+};
 use tracing::{Instrument as _, debug, info_span};
 
 pub use admission::Refused;
@@ -54,8 +57,13 @@ struct Live {
     tunnels: HashMap<String, Tunnel>,
     /// Tickets that were given out and whose agent has not answered yet, by cluster.
     opening: HashMap<String, usize>,
+    /// Who waits for a tunnel, by cluster.
+    awaited: HashMap<String, Arc<Notify>>,
     draining: bool,
 }
+
+/// Clusters whose tunnel somebody waits for, beyond which those are forgotten that nobody waits for any more.
+const MOST_UNAWAITED: usize = 64;
 
 /// Permission to open a tunnel, after which the upgrade is granted. A cluster has only a few at a time.
 pub struct Ticket {
@@ -176,6 +184,18 @@ impl Registry {
         self.inner.live.read().tunnels.get(cluster).cloned()
     }
 
+    /// Waits for the next tunnel of a cluster to open, from this call on. Whoever finds none live asks for this first and
+    /// looks then, and misses nothing.
+    pub fn opened(&self, cluster: &str) -> impl Future<Output = ()> + Send + 'static {
+        let mut live = self.inner.live.write();
+        // Nobody waits any more for what was asked for and dropped.
+        if live.awaited.len() > MOST_UNAWAITED && !live.awaited.contains_key(cluster) {
+            live.awaited.retain(|_, waiting| Arc::strong_count(waiting) > 1);
+        }
+        let waiting = live.awaited.entry(cluster.to_owned()).or_default();
+        Arc::clone(waiting).notified_owned()
+    }
+
     /// How many tunnels are live.
     pub fn count(&self) -> usize {
         self.inner.live.read().tunnels.len()
@@ -208,7 +228,11 @@ impl Registry {
             return Err(Refused::Draining);
         }
         admission::decide(live.tunnels.get(tunnel.cluster()).map(Tunnel::hello), tunnel.hello())?;
-        Ok(live.tunnels.insert(tunnel.cluster().to_owned(), tunnel.clone()))
+        let replaced = live.tunnels.insert(tunnel.cluster().to_owned(), tunnel.clone());
+        if let Some(waiting) = live.awaited.remove(tunnel.cluster()) {
+            waiting.notify_waiters();
+        }
+        Ok(replaced)
     }
 
     /// Takes a tunnel out, unless another has taken its place.

@@ -24,6 +24,23 @@ async fn a_tunnel_is_registered_while_it_lives() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_tunnel_is_told_of_the_next_one_of_that_cluster() {
+    let pair = Pair::new();
+    let (one, other) = (pair.registry.opened("c"), pair.registry.opened("d"));
+    tokio::pin!(other);
+    let (agent, _tunnel) = pair.join("c", &hello("a", 1)).await;
+    soon(one).await;
+    let next = pair.registry.opened("c");
+    tokio::pin!(next);
+    assert!(futures_util::poll!(&mut next).is_pending(), "the one that is live has been told");
+    agent.group.cancel();
+    until(|| pair.registry.get("c").is_none().then_some(())).await;
+    let _again = pair.join("c", &hello("a", 1)).await;
+    soon(next).await;
+    assert!(futures_util::poll!(&mut other).is_pending());
+}
+
+#[tokio::test]
 async fn a_draining_agent_finishes_what_runs_and_gets_nothing_new() {
     let pair = Pair::new();
     let (agent, tunnel) = pair.join("c", &hello("a", 1)).await;

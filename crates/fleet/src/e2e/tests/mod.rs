@@ -42,6 +42,7 @@ macro_rules! tests {
 pub fn all() -> Vec<Test> {
     tests![
         upgrades::exec_attach_logs_cp_and_port_forward_work_with_both_protocols within 240,
+        upgrades::exec_attach_logs_cp_and_port_forward_work_through_the_search within 480,
         audit::every_visit_is_one_audit_line_with_the_parents_audit_id within 150,
         secrets::no_log_and_no_audit_record_holds_a_credential within 60,
         flags::a_hub_does_not_start_with_proxy_flags_without_their_gate within 240,

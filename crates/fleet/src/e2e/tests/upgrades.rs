@@ -1,8 +1,10 @@
-//! What kubectl does with upgraded connections, through the parent, with a kubeconfig of the contract (section 7.3).
+//! What kubectl does with upgraded connections, through the parent: with a kubeconfig of the contract (section 7.3), and
+//! on the search.
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -12,7 +14,7 @@ use tokio::{
 use crate::{
     cluster::{Cluster, run},
     fleet::Fleet,
-    free_port, install, kwok, paths, seed,
+    free_port, install, kwok, paths, seed, wait,
 };
 
 /// A kubeconfig by which plain kubectl visits a child: it impersonates the user clusternet with the child's token.
@@ -44,9 +46,78 @@ pub(super) async fn exec_attach_logs_cp_and_port_forward_work_with_both_protocol
 ) -> anyhow::Result<()> {
     let child = fleet.cluster("child1")?;
     let kubeconfig = kubeconfig(fleet, &child).await?;
+    everything_works(fleet, &child, &|| child.kubectl_command(&kubeconfig)).await
+}
+
+/// The PediaCluster of the test below.
+const OPENED: &str = "opened";
+/// The hub that lets streams pass, in the place of the usual one.
+const OPEN_HUB: &str = "open-hub";
+
+/// Beside P81: what a log does, streams do too. The cluster is asked as whom it is synchronised as, at its address.
+pub(super) async fn exec_attach_logs_cp_and_port_forward_work_through_the_search(
+    fleet: &Fleet,
+) -> anyhow::Result<()> {
+    let (parent, child) = (fleet.parent()?, fleet.cluster("child1")?);
+    parent.apply(&pedia_cluster(&child).await?).await?;
+    fleet.stop(install::HUB).await?;
+    let flags = [
+        "--feature-gates=AllowProxyRequestToClusters=true",
+        "--allowed-proxy-subresources=pods/log,exec,attach,portforward",
+        "--allow-pediacluster-config-for-proxy-request",
+    ];
+    fleet.start(fleet.another_hub_spec(OPEN_HUB, fleet.hub_port(), &flags.map(str::to_owned))?)?;
+    let kubeconfig = parent.kubeconfig_of("fleet-administrator", &["system:masters"])?;
+    let server = format!("--server={}/apis/clusterpedia.io/v1beta1/resources/{OPENED}/proxy", parent.url());
+    let kubectl = || {
+        let mut command = parent.kubectl_command(&kubeconfig);
+        command.args([server.as_str(), "--namespace", seed::NAMESPACE]);
+        command
+    };
+    let result = async {
+        wait::until_true("the pod in the store of the other hub", Duration::from_secs(90), || async {
+            Ok(run(kubectl().args(["get", "pod", seed::POD])).await?.success)
+        })
+        .await?;
+        everything_works(fleet, &child, &kubectl).await
+    }
+    .await;
+    fleet.remove(OPEN_HUB).await?;
+    fleet.start_hub().await?;
+    parent.kubectl_ok(&["delete", "pediacluster", OPENED, "--timeout=60s"]).await?;
+    for child in fleet.children() {
+        fleet.until_visitable(&child, Duration::from_secs(90)).await?;
+    }
+    result
+}
+
+async fn pedia_cluster(child: &Cluster) -> anyhow::Result<String> {
+    Ok(format!(
+        "apiVersion: cluster.clusterpedia.io/v1alpha2
+kind: PediaCluster
+metadata: {{ name: {OPENED} }}
+spec:
+  apiserver: {}
+  caData: {}
+  tokenData: {}
+  syncResources: [{{ group: '', resources: [pods], namespaces: [{}] }}]
+",
+        child.url(),
+        STANDARD.encode(child.authority()?.certificate()?),
+        STANDARD.encode(child.token_of(seed::NAMESPACE, "visitor").await?),
+        seed::NAMESPACE,
+    ))
+}
+
+/// Everything for which kubectl upgrades a connection, in either way it knows.
+async fn everything_works(
+    fleet: &Fleet,
+    child: &Cluster,
+    plain: &impl Fn() -> Command,
+) -> anyhow::Result<()> {
     for websockets in ["true", "false"] {
         let kubectl = |args: &[&str]| {
-            let mut command = child.kubectl_command(&kubeconfig);
+            let mut command = plain();
             command
                 .args(args)
                 .env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets)
@@ -57,10 +128,10 @@ pub(super) async fn exec_attach_logs_cp_and_port_forward_work_with_both_protocol
         exec(&kubectl).await.with_context(|| context("exec"))?;
         copy(fleet, &kubectl).await.with_context(|| context("cp"))?;
         forward(fleet, &kubectl).await.with_context(|| context("port-forward"))?;
-        follow(&child, kubectl(&["logs", "-f", "--tail=1", seed::POD]))
+        follow(child, kubectl(&["logs", "-f", "--tail=1", seed::POD]))
             .await
             .with_context(|| context("logs -f"))?;
-        follow(&child, kubectl(&["attach", seed::POD])).await.with_context(|| context("attach"))?;
+        follow(child, kubectl(&["attach", seed::POD])).await.with_context(|| context("attach"))?;
     }
     Ok(())
 }

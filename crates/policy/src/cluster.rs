@@ -43,6 +43,13 @@ pub(crate) fn decode(text: &str) -> Result<Rendered, String> {
     let Some(Value::Object(mut spec)) = object.remove("spec") else {
         return Err(String::from("what it renders to has no spec"));
     };
+    // The hub would read it for the PediaCluster with rights that were not given for policies, past `usable`.
+    if spec.get("authenticationFrom").is_some_and(|from| !from.is_null()) {
+        return Err(String::from(
+            "it renders to a spec.authenticationFrom, which policies may not use: name the Secret in spec.references, \
+             and put what it holds into kubeconfig, caData, tokenData, certData or keyData",
+        ));
+    }
     spec.retain(|field, value| !(value.is_null() || KEPT.contains(&field.as_str()) && is_blank(value)));
     if !spec.contains_key("syncResources") {
         return Err(String::from("what it renders to has no spec.syncResources; [] is enough"));
@@ -192,6 +199,10 @@ spec:
             ("a: hunter2", "no spec"),
             ("spec: {apiserver: hunter2}", "no spec.syncResources"),
             ("spec: {syncResources: []}", "neither a clusterId nor"),
+            (
+                "spec: {syncResources: [], apiserver: a, authenticationFrom: {token: {name: hunter2, key: k}}}",
+                "name the Secret in spec.references",
+            ),
             ("spec: {syncResources: [], apiserver: '', kubeconfig: null}", "neither a clusterId nor"),
             ("spec: {syncResources: hunter2, apiserver: a}", "spec.syncResources that does not fit"),
             (

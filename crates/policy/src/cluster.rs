@@ -119,6 +119,21 @@ impl Rendered {
     }
 }
 
+/// Why a PediaCluster that was not made for the lifecycle is not brought in step with what it renders to: it would lead
+/// to another cluster, or take credentials that somebody chose to a place that somebody else chose. Whoever may name a
+/// source object, a child that registers for one, would else take over a PediaCluster by its name.
+pub(crate) fn conflict(existing: &Value, rendered: &Rendered) -> Option<&'static str> {
+    let said = |field: &str| existing["spec"].get(field).filter(|value| !is_blank(value));
+    let has_address = ["apiserver", "kubeconfig"].iter().any(|field| said(field).is_some());
+    match (said("clusterId"), rendered.spec.get("clusterId")) {
+        (Some(theirs), Some(ours)) if theirs != ours => Some("it leads to another registered cluster"),
+        (Some(_), None) => Some("it leads through a tunnel and not to an address"),
+        (None, Some(_)) if has_address => Some("it leads to an address and not through a tunnel"),
+        _ if said("authenticationFrom").is_some() => Some("it takes its credentials from Secrets"),
+        _ => None,
+    }
+}
+
 /// Takes the credentials out of a PediaCluster that is shown to people; what is left of each is its size.
 pub(crate) fn masked(mut cluster: Value) -> Value {
     for field in CREDENTIALS {
@@ -212,6 +227,28 @@ spec:
         ] {
             let told = decode(text).unwrap_err();
             assert!(told.contains(why) && !told.contains("hunter2"), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_of_somebody_else_is_led_nowhere_else() {
+        let (address, tunnel) = (
+            "spec: { apiserver: a, tokenData: dA==, syncResources: [] }",
+            "spec: { clusterId: one, syncResources: [] }",
+        );
+        for (existing, rendered, in_conflict) in [
+            (json!({}), address, false),
+            (json!({}), tunnel, false),
+            (json!({ "apiserver": "b", "clusterId": "" }), address, false),
+            (json!({ "clusterId": "one" }), tunnel, false),
+            (json!({ "clusterId": "two" }), tunnel, true),
+            (json!({ "clusterId": "one" }), address, true),
+            (json!({ "apiserver": "b" }), tunnel, true),
+            (json!({ "kubeconfig": "Yg==" }), tunnel, true),
+            (json!({ "apiserver": "b", "authenticationFrom": { "token": {} } }), address, true),
+        ] {
+            let conflict = conflict(&json!({ "spec": existing }), &decode(rendered).unwrap());
+            assert_eq!(conflict.is_some(), in_conflict, "{existing}: {rendered}: {conflict:?}");
         }
     }
 

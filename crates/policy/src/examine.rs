@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Options, Problem,
-    cluster::{is_owned, is_owned_alone},
+    cluster::{conflict, is_owned, is_owned_alone},
     conditions, grant,
     parent::{Parent, Refusal, Write},
     recipe::{Location, Recipe},
@@ -120,7 +120,7 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
                 set(CREATED, true, &Problem::new(reason, message));
             }
             let updated = match gathered {
-                Ok(gathered) => update(shared, &gathered, cluster_path, &cluster).await?,
+                Ok(gathered) => update(shared, &gathered, cluster_path, &cluster, &uid).await?,
                 Err(problem) => Err(problem),
             };
             let why = updated.as_ref().err().cloned().unwrap_or_else(|| Problem::new(CLUSTER_UPDATED, ""));
@@ -162,12 +162,23 @@ async fn update(
     from: &Gathered,
     path: String,
     cluster: &Value,
+    uid: &str,
 ) -> Result<Result<(), Problem>, Refusal> {
-    let changes = match from.recipe.cluster(&from.objects) {
-        Ok(rendered) => rendered.changes(cluster),
+    let rendered = match from.recipe.cluster(&from.objects) {
+        Ok(rendered) => rendered,
         Err(problem) => return Ok(Err(problem)),
     };
-    let Some(changes) = changes else { return Ok(Ok(())) };
+    let Some(changes) = rendered.changes(cluster) else { return Ok(Ok(())) };
+    if !is_owned(cluster, uid)
+        && let Some(why) = conflict(cluster, &rendered)
+    {
+        let name = cluster["metadata"]["name"].as_str().unwrap_or_default();
+        let message = format!(
+            "the PediaCluster {name} was not made for this lifecycle, and {why}: nothing in it is changed. Rename one, or \
+             delete the PediaCluster"
+        );
+        return Ok(Err(Problem::new(PATCH_FAILED, message)));
+    }
     match shared.parent.write(Write::Merge(path, changes)).await {
         Ok(()) => {
             tracing::info!(cluster = cluster["metadata"]["name"].as_str(), "brought in step with its source");

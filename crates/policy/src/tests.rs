@@ -342,6 +342,28 @@ async fn a_cluster_that_was_there_before_is_kept_in_step_and_stays() {
 }
 
 #[tokio::test]
+async fn a_child_that_takes_the_name_of_somebody_elses_cluster_changes_nothing_in_it() {
+    let world = World::new();
+    let mine = json!({
+        "metadata": { "name": "mcp-cluster-1", "uid": "c" },
+        "spec": { "apiserver": "https://prod", "tokenData": "bWluZQ==", "syncResources": [] },
+    });
+    world.parent.put(CLUSTER, mine.clone());
+    world.change("/spec/template", json!("spec: { clusterId: anyone, syncResources: [] }"));
+    let why = world.stands(CLUSTER_EXISTED, PATCH_FAILED).await;
+    assert!(why.ends_with("Rename one, or delete the PediaCluster"), "{why}");
+    assert_eq!(world.parent.get(CLUSTER), Some(mine));
+    assert!(!world.parent.take_writes().iter().any(|write| write.contains("pediaclusters/")));
+    // What was made for the lifecycle follows its template wherever it leads.
+    let world = World::new();
+    world.look().await;
+    world.change("/spec/template", json!("spec: { clusterId: anyone, syncResources: [] }"));
+    world.stands(CLUSTER_CREATED, CLUSTER_UPDATED).await;
+    let spec = world.parent.get(CLUSTER).unwrap()["spec"].clone();
+    assert_eq!((&spec["clusterId"], &spec["tokenData"]), (&json!("anyone"), &Value::Null));
+}
+
+#[tokio::test]
 async fn a_lifecycle_that_goes_takes_its_cluster_along_unless_it_is_told_not_to() {
     for (orphans, stays) in [(false, false), (true, true)] {
         let world = World::new();

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Two kinds of files: what should be, given what is (`template`, `imports`, `recipe`, `cluster`, `negotiate`,
-//! `sources`, `usable`, `grant`, `conditions`: pure functions, which [`preview`] shares with the kubectl plug-in); and the
+//! `sources`, `plan`, `usable`, `grant`, `conditions`: pure functions, which [`preview`] shares with the kubectl plug-in); and the
 //! controllers (`run`, `worker`, `followed`, `examine`, `registry`, `parent`).
 //!
 //! * Nothing of a source object is kept but a digest of what the templates look at, and of a reference its version: they are
@@ -28,6 +28,7 @@ mod grant;
 mod imports;
 mod negotiate;
 mod parent;
+mod plan;
 pub mod preview;
 mod recipe;
 mod registry;

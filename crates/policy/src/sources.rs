@@ -83,15 +83,18 @@ impl Sources {
         self.seen.get(key).is_some_and(|seen| matches!(seen.outcome, Outcome::Failed(_)))
     }
 
-    /// What follows from all of them.
-    pub(crate) fn wanted(&self, resource: &str) -> Wanted<'_> {
+    /// What follows from all of them. Who holds a name keeps it as long as it still has it, or nobody can say: what was
+    /// made of one object never becomes that of another that was called alike, and comes first.
+    pub(crate) fn wanted<'s>(&'s self, resource: &str, holders: &'s BTreeMap<String, Key>) -> Wanted<'s> {
         let mut wanted = Wanted { sources: self.seen.len(), ..Wanted::default() };
         for (key, seen) in &self.seen {
             match &seen.outcome {
                 Outcome::Left => {}
                 Outcome::Taken(name) => {
                     wanted.selected += 1;
-                    if let Some(other) = wanted.lifecycles.get(name.as_str()) {
+                    let holder = holders.get(name).filter(|holder| self.may_have(holder, name));
+                    let first = || wanted.lifecycles.get(name.as_str()).copied();
+                    if let Some(other) = holder.or_else(first).filter(|other| *other != key) {
                         wanted.failures.push(format!(
                             "{resource} {} has the name {name:?}, which {} has already",
                             shown(key),
@@ -105,6 +108,11 @@ impl Sources {
             }
         }
         wanted
+    }
+
+    fn may_have(&self, key: &Key, name: &str) -> bool {
+        let has = |seen: &Seen| matches!(&seen.outcome, Outcome::Taken(other) if other == name);
+        self.is_undecided(key) || self.seen.get(key).is_some_and(has)
     }
 }
 
@@ -127,6 +135,7 @@ mod tests {
 
     #[test]
     fn a_new_list_tells_what_changed_meanwhile_and_what_is_gone() {
+        let no_one = BTreeMap::new();
         let mut sources = Sources::default();
         sources.list_began();
         for name in ["a", "b", "c"] {
@@ -137,30 +146,32 @@ mod tests {
         sources.list_began();
         sources.listed(key("a"), taken("a", 1));
         sources.listed(key("b"), taken("b", 2));
-        assert_eq!(sources.wanted("x").sources, 3, "a list that has not ended counts for nothing");
+        assert_eq!(sources.wanted("x", &no_one).sources, 3, "a list that has not ended counts for nothing");
         assert_eq!(sources.list_done(), [key("b"), key("c")]);
-        assert_eq!(sources.wanted("x").sources, 2);
+        assert_eq!(sources.wanted("x", &no_one).sources, 2);
     }
 
     #[test]
     fn only_what_matters_is_a_change() {
+        let no_one = BTreeMap::new();
         let mut sources = Sources::default();
         assert!(sources.changed(key("a"), taken("a", 1)));
         assert!(!sources.changed(key("a"), taken("a", 1)));
         assert!(sources.changed(key("a"), taken("a", 2)));
         sources.deleted(&key("a"));
-        assert_eq!(sources.wanted("x"), Wanted::default());
+        assert_eq!(sources.wanted("x", &no_one), Wanted::default());
     }
 
     #[test]
     fn of_two_objects_with_one_name_the_first_has_it_and_the_other_is_told() {
+        let no_one = BTreeMap::new();
         let mut sources = Sources::default();
         sources.changed(key("b"), taken("same", 1));
         sources.changed(key("a"), taken("same", 1));
         let failed = Seen { digest: 1, outcome: Outcome::Failed(String::from("no name")) };
         sources.changed(key("c"), failed);
         sources.changed(key("d"), Seen { digest: 1, outcome: Outcome::Left });
-        let wanted = sources.wanted("clusters.x.io");
+        let wanted = sources.wanted("clusters.x.io", &no_one);
         assert_eq!(wanted.lifecycles.into_iter().collect::<Vec<_>>(), [("same", &key("a"))]);
         assert_eq!((wanted.sources, wanted.selected), (4, 2));
         assert_eq!(
@@ -171,5 +182,26 @@ mod tests {
             ]
         );
         assert!(sources.is_undecided(&key("c")) && !sources.is_undecided(&key("d")));
+    }
+
+    #[test]
+    fn a_name_stays_with_whom_it_was_given_to() {
+        let mut sources = Sources::default();
+        let holders = BTreeMap::from([(String::from("same"), key("b"))]);
+        let holds = |sources: &Sources| sources.wanted("r", &holders).lifecycles.get("same").copied().cloned();
+        sources.changed(key("b"), taken("same", 1));
+        sources.changed(key("a"), taken("same", 1));
+        assert_eq!(holds(&sources), Some(key("b")), "the newcomer comes first, but is one");
+        assert_eq!(
+            sources.wanted("r", &holders).failures,
+            ["r ns/a has the name \"same\", which ns/b has already"]
+        );
+        sources.changed(key("b"), Seen { digest: 2, outcome: Outcome::Failed(String::from("why")) });
+        assert_eq!(holds(&sources), None, "one failure hands nothing over");
+        sources.changed(key("b"), taken("another", 3));
+        assert_eq!(holds(&sources), Some(key("a")));
+        sources.changed(key("b"), taken("same", 4));
+        sources.deleted(&key("b"));
+        assert_eq!(holds(&sources), Some(key("a")));
     }
 }

@@ -1,6 +1,8 @@
 //! Looks after one policy (contract 8.2): its source objects, and a lifecycle for each that is taken.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+mod leaving;
+
+use std::{sync::Arc, time::Duration};
 
 use api::{
     names::policy::{
@@ -8,7 +10,6 @@ use api::{
             FAILED, LIFECYCLES_UNLISTED, NOT_SYNCED, RECONCILED, RECONCILING, SOURCES_UNLISTED, SUCCESS,
             VALIDATED, WAIT_SYNCED,
         },
-        finalizers, lifecycle,
     },
     policy::{ClusterImportPolicy, ClusterImportPolicyStatus, PediaClusterLifecycle},
 };
@@ -25,13 +26,14 @@ use tokio::{
 
 use crate::{
     Problem, conditions,
-    examine::{LIFECYCLES, ORPHANS, Shared, finalizers_of, policy_of},
+    examine::{Shared, policy_of},
     followed::{Followed, News, Role},
-    imports::{Imports, Negotiated, Outcome, lifecycle as lifecycle_of},
+    imports::{Imports, Negotiated, Outcome},
     negotiate::negotiate,
-    parent::{Refusal, Write},
+    parent::Write,
+    plan::{holders, plan, summary},
     registry::Readiness,
-    sources::{Key, Seen, Sources, Wanted},
+    sources::{Key, Seen, Sources},
     usable,
 };
 
@@ -264,8 +266,10 @@ impl Worker {
         negotiated: &Negotiated,
         imports: &Imports,
     ) -> Settled {
-        let wanted = sources.wanted(resource);
-        let mut plan = self.plan(&wanted, sources, negotiated);
+        let there = self.lifecycles.state();
+        let holders = holders(&self.policy, negotiated, &there);
+        let wanted = sources.wanted(resource, &holders);
+        let mut plan = plan(&self.policy, negotiated, &there, sources, &wanted);
         let writes = std::mem::take(&mut plan.writes);
         let wrote = !writes.is_empty();
         let shared = &self.shared;
@@ -301,76 +305,6 @@ impl Worker {
         self.condition(&mut status, RECONCILING, holds, &problem);
         let published = self.publish(status).await;
         Settled { wrote: wrote || published, failed: !holds }
-    }
-
-    /// What has to be written for the lifecycles to be what the sources say.
-    fn plan(&self, wanted: &Wanted<'_>, sources: &Sources, negotiated: &Negotiated) -> Plan {
-        let all = self.lifecycles.state();
-        let by_name: HashMap<&str, &PediaClusterLifecycle> = all
-            .iter()
-            .filter_map(|lifecycle| Some((lifecycle.metadata.name.as_deref()?, &**lifecycle)))
-            .collect();
-        let mut plan = Plan::default();
-        for (name, (namespace, source)) in &wanted.lifecycles {
-            let spec = lifecycle_of(&self.policy.spec, negotiated, namespace, source);
-            let there = by_name.get(name).copied();
-            if let Some(owner) = there.and_then(|there| self.other_owner(there)) {
-                plan.failures.push(format!("the PediaClusterLifecycle {name} belongs to {owner}"));
-                continue;
-            }
-            let conditions =
-                there.and_then(|there| there.status.as_ref()).map(|status| &status.conditions[..]);
-            if conditions::holds(conditions.unwrap_or_default(), lifecycle::CREATED) {
-                plan.imported += 1;
-            }
-            let keeps = there.is_some_and(|there| {
-                there.metadata.deletion_timestamp.is_some() || (self.owns(there) && there.spec == spec)
-            });
-            if !keeps {
-                let object = json!({
-                    "apiVersion": "policy.clusterpedia.io/v1alpha1",
-                    "kind": "PediaClusterLifecycle",
-                    "metadata": {
-                        "name": name,
-                        "finalizers": [finalizers::LIFECYCLE],
-                        "ownerReferences": [{
-                            "apiVersion": "policy.clusterpedia.io/v1alpha1",
-                            "kind": "ClusterImportPolicy",
-                            "name": self.name(),
-                            "uid": self.policy.metadata.uid,
-                            "controller": true,
-                        }],
-                    },
-                    "spec": spec,
-                });
-                plan.writes.push(((*name).to_owned(), Write::Apply(format!("{LIFECYCLES}/{name}"), object)));
-            }
-        }
-        for (name, there) in by_name {
-            let source: Key = (there.spec.source.namespace.clone(), there.spec.source.name.clone());
-            let stays = wanted.lifecycles.contains_key(name)
-                || !self.owns(there)
-                || there.metadata.deletion_timestamp.is_some()
-                || sources.is_undecided(&source);
-            if !stays {
-                plan.writes.push((name.to_owned(), delete(there)));
-            }
-        }
-        plan
-    }
-
-    fn owns(&self, lifecycle: &PediaClusterLifecycle) -> bool {
-        let uid = self.policy.metadata.uid.as_deref();
-        lifecycle
-            .owner_references()
-            .iter()
-            .any(|owner| owner.controller == Some(true) && Some(&*owner.uid) == uid)
-    }
-
-    /// Who else controls a lifecycle.
-    fn other_owner(&self, lifecycle: &PediaClusterLifecycle) -> Option<String> {
-        let owner = lifecycle.owner_references().iter().find(|owner| owner.controller == Some(true))?;
-        (!self.owns(lifecycle)).then(|| format!("{} {}", owner.kind, owner.name))
     }
 
     fn condition(&self, status: &mut ClusterImportPolicyStatus, type_: &str, holds: bool, why: &Problem) {
@@ -415,69 +349,6 @@ impl Worker {
             }
         }
     }
-
-    /// Holds the policy until its lifecycles are gone.
-    async fn hold(&self) {
-        if !self.policy.finalizers().iter().any(|finalizer| finalizer == finalizers::POLICY) {
-            self.set_finalizer(true).await;
-        }
-    }
-
-    /// The policy is going: so do its lifecycles, unless they are to stay. Ends when they are gone.
-    async fn leave(&self) {
-        let owner = self.shared.registry.owner(self.name());
-        let orphans = self.policy.finalizers().iter().any(|finalizer| finalizer == ORPHANS);
-        let _ = self.lifecycles.wait_until_ready().await;
-        loop {
-            let all = self.lifecycles.state();
-            let owned: Vec<_> = all.iter().filter(|lifecycle| self.owns(lifecycle)).collect();
-            if orphans || owned.is_empty() {
-                break;
-            }
-            let waiting = owned.iter().filter(|lifecycle| lifecycle.metadata.deletion_timestamp.is_none());
-            stream::iter(
-                waiting.map(|lifecycle| self.shared.parent.write(delete(lifecycle))).collect::<Vec<_>>(),
-            )
-            .buffer_unordered(WRITES)
-            .for_each(|outcome| async move {
-                if let Err(error) = outcome {
-                    tracing::debug!(%error, "a PediaClusterLifecycle could not be deleted, trying again");
-                }
-            })
-            .await;
-            let _ = timeout(CALM * 5, owner.notified()).await;
-        }
-        self.set_finalizer(false).await;
-    }
-
-    /// Puts our finalizer on the policy or takes it away. One that is gone has none.
-    async fn set_finalizer(&self, wanted: bool) {
-        let [first, longest] = LOOK_AGAIN;
-        let mut backoff = Backoff::new(first, longest);
-        while let Err(error) = self.try_set_finalizer(wanted).await {
-            tracing::debug!(policy = self.name(), %error, "the finalizer could not be set, trying again");
-            sleep(backoff.next()).await;
-        }
-    }
-
-    async fn try_set_finalizer(&self, wanted: bool) -> Result<(), Refusal> {
-        let path = format!("{POLICIES}/{}", self.name());
-        let there =
-            self.shared.parent.read(&path).await.map_err(|error| Refusal::Later(error.to_string()))?;
-        let Some(there) = there else { return Ok(()) };
-        let held = there["metadata"]["finalizers"].as_array().into_iter().flatten();
-        let mut all: Vec<String> = held.filter_map(Value::as_str).map(str::to_owned).collect();
-        if all.iter().any(|finalizer| finalizer == finalizers::POLICY) == wanted {
-            return Ok(());
-        }
-        if wanted {
-            all.push(finalizers::POLICY.to_owned());
-        } else {
-            all.retain(|finalizer| finalizer != finalizers::POLICY);
-        }
-        let patch = finalizers_of(there["metadata"]["resourceVersion"].as_str(), &all);
-        self.shared.parent.write(Write::Merge(path, patch)).await
-    }
 }
 
 /// When what has changed now is settled, with what changes at the same time.
@@ -491,71 +362,6 @@ struct Settled {
     failed: bool,
 }
 
-/// What is to be written.
-#[derive(Default)]
-struct Plan {
-    writes: Vec<(String, Write)>,
-    failures: Vec<String>,
-    imported: usize,
-}
-
-fn delete(lifecycle: &PediaClusterLifecycle) -> Write {
-    let path = format!("{LIFECYCLES}/{}", lifecycle.name_any());
-    Write::Delete(path, lifecycle.uid().unwrap_or_default())
-}
-
 fn source_id(negotiated: &Negotiated, (namespace, name): &Key) -> u64 {
     crate::registry::id(&negotiated.source, namespace, name)
-}
-
-/// How much of what there is is imported, for people.
-fn summary(resource: &str, wanted: &Wanted<'_>, imported: usize, selects: bool) -> String {
-    let (sources, selected) = (wanted.sources, wanted.selected);
-    let taken = match (sources, selected) {
-        (0, _) => return format!("there are no {resource}: nothing is imported"),
-        (_, 0) if selects => {
-            return format!(
-                "spec.source.selectorTemplate selects none of {sources} {resource}: nothing is imported"
-            );
-        }
-        _ if selected == sources && selects => {
-            format!("spec.source.selectorTemplate selects every one of {sources} {resource}")
-        }
-        _ if selects => format!("spec.source.selectorTemplate selects {selected} of {sources} {resource}"),
-        _ => format!("there are {sources} {resource}"),
-    };
-    match selected.saturating_sub(imported) {
-        0 => format!("{taken}, {imported} are imported"),
-        waiting => format!(
-            "{taken}, {imported} are imported and {waiting} wait: kubectl get pediaclusterlifecycles tells why"
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_policy_that_imports_nothing_or_everything_says_so() {
-        let told = |sources, selected, imported, selects| {
-            let wanted = Wanted { sources, selected, ..Wanted::default() };
-            summary("secrets", &wanted, imported, selects)
-        };
-        assert_eq!(told(0, 0, 0, true), "there are no secrets: nothing is imported");
-        assert_eq!(
-            told(9, 0, 0, true),
-            "spec.source.selectorTemplate selects none of 9 secrets: nothing is imported"
-        );
-        assert_eq!(
-            told(9, 9, 9, true),
-            "spec.source.selectorTemplate selects every one of 9 secrets, 9 are imported"
-        );
-        assert_eq!(
-            told(9, 3, 1, true),
-            "spec.source.selectorTemplate selects 3 of 9 secrets, 1 are imported and 2 wait: kubectl get \
-             pediaclusterlifecycles tells why"
-        );
-        assert_eq!(told(2, 2, 2, false), "there are 2 secrets, 2 are imported");
-    }
 }

@@ -286,6 +286,29 @@ async fn what_the_hub_may_not_list_comes_with_the_line_that_grants_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_newcomer_does_not_take_the_lifecycle_of_an_object_that_is_called_alike() {
+    let mut world = World::new(true);
+    let source = |world: &World| {
+        world.parent.get(&format!("{LIFECYCLES}/mcp-same")).unwrap()["spec"]["source"]["name"].clone()
+    };
+    world.cluster("b", &json!({ "name": "same" }));
+    world.until(&["mcp-same"]).await;
+    world.keeps(&["mcp-same"]).await;
+    world.cluster("a", &json!({ "name": "same" }));
+    let told = world.until_reason("Reconciling", FAILED).await;
+    assert!(told.starts_with("clusters.cluster.mcp.io a has the name \"mcp-same\", which b has already"), "{told}");
+    world.keeps(&["mcp-same"]).await;
+    assert_eq!(source(&world), "b");
+    // The incumbent cannot be rendered for a while.
+    world.cluster("b", &json!({ "name": "same", "take": 1 }));
+    world.keeps(&["mcp-same"]).await;
+    assert_eq!(source(&world), "b");
+    world.server.delete(SOURCES, "", "b");
+    world.until_reason("Reconciling", RECONCILED).await;
+    assert_eq!(source(&world), "a");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_platform_that_comes_later_is_found_and_one_that_goes_takes_nothing_away() {
     let mut world = World::new(false);
     let told = world.until_reason("Validated", NO_SOURCE_RESOURCE).await;

@@ -15,6 +15,7 @@ use crate::{
     recipe::kubectl_resource,
     registry::{ObjectId, id},
     sources::Key,
+    usable::are_secrets,
 };
 
 /// What is followed.
@@ -85,7 +86,8 @@ impl Followed {
     ) -> Self {
         let mut source = Selection::all(negotiated.source.clone());
         source.namespace = policy.source.namespace.clone();
-        source.metadata_only = metadata_is_enough;
+        // The type of a Secret, which `usable` looks at, is not among its metadata.
+        source.metadata_only = metadata_is_enough && !are_secrets(&negotiated.source.group, &negotiated.source.plural);
         let mut roles = vec![Role { is_source: true, selection: source }];
         for (reference, resource) in policy.references.iter().zip(&negotiated.references) {
             let mut selection = Selection::all(resource.clone());

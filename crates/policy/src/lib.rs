@@ -7,7 +7,7 @@
 //!
 //! Two kinds of files: what should be, given what is (`template`, `imports`, `recipe`, `cluster`, `negotiate`,
 //! `sources`, `plan`, `usable`, `grant`, `conditions`: pure functions, which [`preview`] shares with the kubectl plug-in); and the
-//! controllers (`run`, `worker`, `followed`, `examine`, `registry`, `parent`).
+//! controllers (`run`, `worker`, `followed`, `examine`, `gather`, `renderers`, `registry`, `parent`).
 //!
 //! * Nothing of a source object is kept but a digest of what the templates look at, and of a reference its version: they are
 //!   Secrets more often than not. Only metadata is watched where the templates need no more, and of references never more.
@@ -24,6 +24,7 @@ mod examine;
 #[cfg(test)]
 mod fake;
 mod followed;
+mod gather;
 mod grant;
 mod imports;
 mod negotiate;
@@ -32,6 +33,7 @@ mod plan;
 pub mod preview;
 mod recipe;
 mod registry;
+mod renderers;
 mod run;
 mod sources;
 mod template;

@@ -21,11 +21,14 @@ const REFUSAL: usize = 64 << 10;
 /// What is passed on of a refusal's words.
 const WORDS: usize = 600;
 
-/// The parent as the rest of the crate sees it.
-pub(crate) trait Parent: Send + Sync {
+/// Whoever reads objects of the parent: the hub, or somebody who tries a policy.
+pub(crate) trait Reader: Send + Sync {
     /// The object at a path; nothing if there is none.
     fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Value>, Error>>;
+}
 
+/// The parent as the controllers see it.
+pub(crate) trait Parent: Reader {
     /// Writes.
     fn write(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>>;
 }
@@ -93,11 +96,13 @@ impl Transport for OverClient {
 /// The real parent.
 pub(crate) struct KubeParent(pub(crate) Arc<dyn Transport>);
 
-impl Parent for KubeParent {
+impl Reader for KubeParent {
     fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Value>, Error>> {
         Box::pin(read(&*self.0, path))
     }
+}
 
+impl Parent for KubeParent {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             let deletes = matches!(write, Write::Delete(..));
@@ -129,7 +134,7 @@ async fn beginning(mut body: kubeio::Body) -> Vec<u8> {
 }
 
 /// The object at a path; nothing if there is none.
-pub(crate) async fn read(transport: &dyn Transport, path: &str) -> Result<Option<Value>, Error> {
+async fn read(transport: &dyn Transport, path: &str) -> Result<Option<Value>, Error> {
     let body = match kubeio::get(transport, path, LARGEST).await {
         Ok(body) => body,
         Err(Error::NotFound(_)) => return Ok(None),

@@ -33,6 +33,7 @@ use crate::{
     examine::{Shared, examine, policy_of},
     parent::{KubeParent, Refusal, over},
     registry::Registry,
+    renderers::Renderers,
     worker,
 };
 
@@ -69,7 +70,7 @@ async fn lead(tasks: Tasks, client: Client, mut leadership: watch::Receiver<Lead
 async fn work(tasks: Tasks, client: Client, options: Options) -> anyhow::Result<()> {
     let (registry, wakes) = Registry::new();
     let parent = Arc::new(KubeParent(over(client.clone())));
-    let shared = Arc::new(Shared { parent, registry, options });
+    let shared = Arc::new(Shared { parent, registry, renderers: Renderers::default(), options });
     let (store, writer) = reflector::store();
     let registry = Arc::clone(&shared.registry);
     let mut digests = Digests::default();

@@ -1,6 +1,6 @@
 //! The source objects of a policy, as digests and outcomes, and what follows from all of them. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::imports::Outcome;
 
@@ -30,8 +30,8 @@ pub(crate) struct Sources {
 pub(crate) struct Wanted<'s> {
     /// The source object of each lifecycle, by the lifecycle's name.
     pub(crate) lifecycles: BTreeMap<&'s str, &'s Key>,
-    /// What cannot be taken, and why, the first few first.
-    pub(crate) failures: Vec<String>,
+    /// What cannot be taken, and why.
+    pub(crate) failures: Vec<(&'s Key, String)>,
     /// How many objects there are.
     pub(crate) sources: usize,
     /// How many of them are taken.
@@ -85,7 +85,7 @@ impl Sources {
 
     /// What follows from all of them. Who holds a name keeps it as long as it still has it, or nobody can say: what was
     /// made of one object never becomes that of another that was called alike, and comes first.
-    pub(crate) fn wanted<'s>(&'s self, resource: &str, holders: &'s BTreeMap<String, Key>) -> Wanted<'s> {
+    pub(crate) fn wanted<'s>(&'s self, holders: &'s BTreeMap<String, Key>) -> Wanted<'s> {
         let mut wanted = Wanted { sources: self.seen.len(), ..Wanted::default() };
         for (key, seen) in &self.seen {
             match &seen.outcome {
@@ -95,19 +95,26 @@ impl Sources {
                     let holder = holders.get(name).filter(|holder| self.may_have(holder, name));
                     let first = || wanted.lifecycles.get(name.as_str()).copied();
                     if let Some(other) = holder.or_else(first).filter(|other| *other != key) {
-                        wanted.failures.push(format!(
-                            "{resource} {} has the name {name:?}, which {} has already",
-                            shown(key),
-                            shown(other)
-                        ));
+                        let why = format!("it would have the name {name:?}, which {} has already", shown(other));
+                        wanted.failures.push((key, why));
                     } else {
                         wanted.lifecycles.insert(name, key);
                     }
                 }
-                Outcome::Failed(why) => wanted.failures.push(format!("{resource} {}: {why}", shown(key))),
+                Outcome::Failed(why) => wanted.failures.push((key, why.clone())),
             }
         }
         wanted
+    }
+
+    /// The names that several objects would have.
+    pub(crate) fn contested(&self) -> BTreeSet<&str> {
+        let mut once = BTreeSet::new();
+        let names = self.seen.values().filter_map(|seen| match &seen.outcome {
+            Outcome::Taken(name) => Some(name.as_str()),
+            Outcome::Left | Outcome::Failed(_) => None,
+        });
+        names.filter(|name| !once.insert(*name)).collect()
     }
 
     fn may_have(&self, key: &Key, name: &str) -> bool {
@@ -146,9 +153,9 @@ mod tests {
         sources.list_began();
         sources.listed(key("a"), taken("a", 1));
         sources.listed(key("b"), taken("b", 2));
-        assert_eq!(sources.wanted("x", &no_one).sources, 3, "a list that has not ended counts for nothing");
+        assert_eq!(sources.wanted(&no_one).sources, 3, "a list that has not ended counts for nothing");
         assert_eq!(sources.list_done(), [key("b"), key("c")]);
-        assert_eq!(sources.wanted("x", &no_one).sources, 2);
+        assert_eq!(sources.wanted(&no_one).sources, 2);
     }
 
     #[test]
@@ -159,7 +166,7 @@ mod tests {
         assert!(!sources.changed(key("a"), taken("a", 1)));
         assert!(sources.changed(key("a"), taken("a", 2)));
         sources.deleted(&key("a"));
-        assert_eq!(sources.wanted("x", &no_one), Wanted::default());
+        assert_eq!(sources.wanted(&no_one), Wanted::default());
     }
 
     #[test]
@@ -171,16 +178,17 @@ mod tests {
         let failed = Seen { digest: 1, outcome: Outcome::Failed(String::from("no name")) };
         sources.changed(key("c"), failed);
         sources.changed(key("d"), Seen { digest: 1, outcome: Outcome::Left });
-        let wanted = sources.wanted("clusters.x.io", &no_one);
+        let wanted = sources.wanted(&no_one);
         assert_eq!(wanted.lifecycles.into_iter().collect::<Vec<_>>(), [("same", &key("a"))]);
         assert_eq!((wanted.sources, wanted.selected), (4, 2));
         assert_eq!(
             wanted.failures,
             [
-                "clusters.x.io ns/b has the name \"same\", which ns/a has already",
-                "clusters.x.io ns/c: no name"
+                (&key("b"), String::from("it would have the name \"same\", which ns/a has already")),
+                (&key("c"), String::from("no name"))
             ]
         );
+        assert_eq!(sources.contested(), BTreeSet::from(["same"]));
         assert!(sources.is_undecided(&key("c")) && !sources.is_undecided(&key("d")));
     }
 
@@ -188,13 +196,13 @@ mod tests {
     fn a_name_stays_with_whom_it_was_given_to() {
         let mut sources = Sources::default();
         let holders = BTreeMap::from([(String::from("same"), key("b"))]);
-        let holds = |sources: &Sources| sources.wanted("r", &holders).lifecycles.get("same").copied().cloned();
+        let holds = |sources: &Sources| sources.wanted(&holders).lifecycles.get("same").copied().cloned();
         sources.changed(key("b"), taken("same", 1));
         sources.changed(key("a"), taken("same", 1));
         assert_eq!(holds(&sources), Some(key("b")), "the newcomer comes first, but is one");
         assert_eq!(
-            sources.wanted("r", &holders).failures,
-            ["r ns/a has the name \"same\", which ns/b has already"]
+            sources.wanted(&holders).failures,
+            [(&key("a"), String::from("it would have the name \"same\", which ns/b has already"))]
         );
         sources.changed(key("b"), Seen { digest: 2, outcome: Outcome::Failed(String::from("why")) });
         assert_eq!(holds(&sources), None, "one failure hands nothing over");

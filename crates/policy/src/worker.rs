@@ -16,7 +16,7 @@ use api::{
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use kube::{ResourceExt as _, runtime::reflector::Store};
-use kubeio::{Error, Transport, discover};
+use kubeio::{Error, Resource, Transport, discover};
 use runtime::Backoff;
 use serde_json::{Value, json};
 use tokio::{
@@ -33,7 +33,7 @@ use crate::{
     parent::Write,
     plan::{holders, plan, summary},
     registry::Readiness,
-    sources::{Key, Seen, Sources},
+    sources::{Key, Seen, Sources, shown},
     usable,
 };
 
@@ -94,7 +94,7 @@ impl Worker {
         }
         self.hold().await;
         let imports = match Imports::parse(&self.policy.spec) {
-            Ok(imports) => imports,
+            Ok(imports) => Arc::new(imports),
             Err(problem) => {
                 self.invalid(&problem).await;
                 return std::future::pending().await;
@@ -123,7 +123,7 @@ impl Worker {
     /// The policy cannot be used. What it has imported stays as it is.
     async fn invalid(&mut self, problem: &Problem) {
         let why = format!("the ClusterImportPolicy {} cannot be used: {}", self.name(), problem.message);
-        self.shared.registry.set_readiness(self.name(), Readiness::Waits(why));
+        let is_news = self.shared.registry.set_readiness(self.name(), Readiness::Waits(why));
         let mut status = ClusterImportPolicyStatus {
             conditions: self.status.conditions.clone(),
             ..ClusterImportPolicyStatus::default()
@@ -131,18 +131,20 @@ impl Worker {
         conditions::remove(&mut status.conditions, RECONCILING);
         self.condition(&mut status, VALIDATED, false, problem);
         self.publish(status).await;
-        self.wake_lifecycles().await;
+        if is_news {
+            self.wake_lifecycles().await;
+        }
     }
 
     /// Follows sources and references, until that has to begin anew.
-    async fn follow(&mut self, imports: &Imports, negotiated: &Negotiated) {
+    async fn follow(&mut self, imports: &Arc<Imports>, negotiated: &Negotiated) {
         let resource = crate::recipe::kubectl_resource(&negotiated.source.group, &negotiated.source.plural);
         let policy = Arc::clone(&self.policy);
         let mut followed =
             Followed::begin(&self.transport, &policy.spec, negotiated, imports.metadata_is_enough());
         let mut sources = Sources::default();
         let owner = self.shared.registry.owner(self.name());
-        self.shared.registry.set_readiness(self.name(), Readiness::Soon);
+        self.shared.registry.lists_anew(self.name());
         if timeout(PATIENCE * 5, self.lifecycles.wait_until_ready()).await.is_err() {
             self.waits(&Problem::new(LIFECYCLES_UNLISTED, "PediaClusterLifecycles cannot be listed")).await;
             let _ = self.lifecycles.wait_until_ready().await;
@@ -157,27 +159,27 @@ impl Worker {
                 news = followed.next() => match news {
                     News::Listing => sources.list_began(),
                     News::Source { key, json, listed } => {
-                        let seen = self.seen(imports, negotiated, &json);
+                        let seen = self.seen(imports, negotiated, json).await;
                         if listed {
                             sources.listed(key, seen);
                         } else {
                             let object = source_id(negotiated, &key);
                             if sources.changed(key, seen) {
-                                settle_at.get_or_insert_with(soon);
+                                settle_at = by(settle_at, soon());
                                 self.shared.registry.changed(object).await;
                             }
                         }
                     }
                     News::SourceGone(key) => {
                         sources.deleted(&key);
-                        settle_at.get_or_insert_with(soon);
+                        settle_at = by(settle_at, soon());
                         self.shared.registry.changed(source_id(negotiated, &key)).await;
                     }
                     News::SourcesListed => {
                         for key in sources.list_done() {
                             self.shared.registry.changed(source_id(negotiated, &key)).await;
                         }
-                        settle_at.get_or_insert_with(Instant::now);
+                        settle_at = by(settle_at, Instant::now());
                     }
                     News::ReferenceChanged(object) => self.shared.registry.changed(object).await,
                     News::ReferencesListed => {}
@@ -186,17 +188,20 @@ impl Worker {
                         if forbidden || !ready || matches!(error, Error::NotFound(_)) {
                             let problem = self.unreadable(&role, &error);
                             let why = format!("the ClusterImportPolicy {} waits: {}", self.name(), problem.message);
-                            self.shared.registry.set_readiness(self.name(), Readiness::Waits(why));
+                            let is_news = self.shared.registry.set_readiness(self.name(), Readiness::Waits(why));
                             self.waits(&problem).await;
+                            if is_news {
+                                self.wake_lifecycles().await;
+                            }
                             if forbidden || matches!(error, Error::NotFound(_)) {
-                                return self.wake_lifecycles().await;
+                                return;
                             }
                         }
                         tracing::debug!(policy = self.name(), %error, "a watch failed, trying again");
                     }
                 },
                 () = owner.notified() => {
-                    settle_at.get_or_insert_with(soon);
+                    settle_at = by(settle_at, soon());
                 }
                 () = sleep_until(patience), if !ready && !told => {
                     told = true;
@@ -217,26 +222,19 @@ impl Worker {
             if !ready && sources.are_complete() && followed.unlisted().is_empty() {
                 ready = true;
                 settle_at = Some(Instant::now());
-                self.shared.registry.set_readiness(self.name(), Readiness::Ready);
-                self.wake_lifecycles().await;
+                if self.shared.registry.set_readiness(self.name(), Readiness::Ready) {
+                    self.wake_lifecycles().await;
+                }
             }
         }
     }
 
     /// What is kept of a source object.
-    fn seen(&self, imports: &Imports, negotiated: &Negotiated, json: &[u8]) -> Seen {
-        let Ok(source) = serde_json::from_slice::<Value>(json) else {
-            return Seen { digest: 0, outcome: Outcome::Failed(String::from("it cannot be read")) };
-        };
-        let hub = &self.shared.options.namespace;
-        let digest = imports.digest(&source);
-        let resource = &negotiated.source;
-        // Among all Secrets there are always some that are not for policies: they are left, as if not selected.
-        let outcome = match usable::refused(&resource.group, &resource.plural, &source, hub) {
-            Some(_) => Outcome::Left,
-            None => imports.outcome(source),
-        };
-        Seen { digest, outcome }
+    async fn seen(&self, imports: &Arc<Imports>, negotiated: &Negotiated, json: Arc<[u8]>) -> Seen {
+        let (imports, resource) = (Arc::clone(imports), negotiated.source.clone());
+        let hub = self.shared.options.namespace.clone();
+        let seen = self.shared.renderers.run(move || seen(&imports, &resource, &json, &hub)).await;
+        seen.unwrap_or_else(|why| Seen { digest: 0, outcome: Outcome::Failed(why.to_string()) })
     }
 
     /// Why sources or references cannot be read.
@@ -250,6 +248,7 @@ impl Worker {
                     &role.selection.resource.group,
                     &role.selection.resource.plural,
                     role.selection.namespace.as_deref(),
+                    &self.shared.options.namespace,
                 );
                 format!("the hub may not list and watch {what}. To let it: {grant}")
             }
@@ -268,7 +267,7 @@ impl Worker {
     ) -> Settled {
         let there = self.lifecycles.state();
         let holders = holders(&self.policy, negotiated, &there);
-        let wanted = sources.wanted(resource, &holders);
+        let wanted = sources.wanted(&holders);
         let mut plan = plan(&self.policy, negotiated, &there, sources, &wanted);
         let writes = std::mem::take(&mut plan.writes);
         let wrote = !writes.is_empty();
@@ -283,8 +282,8 @@ impl Worker {
             .collect()
             .await;
         refused.sort();
-        let failures: Vec<String> =
-            wanted.failures.iter().cloned().chain(plan.failures).chain(refused).collect();
+        let untaken = wanted.failures.iter().map(|(key, why)| format!("{resource} {}: {why}", shown(key)));
+        let failures: Vec<String> = untaken.chain(plan.failures).chain(refused).collect();
         let summary = summary(resource, &wanted, plan.imported, imports.selects());
         let (holds, problem) = match failures.len() {
             0 => (true, Problem::new(RECONCILED, summary)),
@@ -356,10 +355,28 @@ fn soon() -> Instant {
     Instant::now() + GATHER
 }
 
+/// The earlier of what was planned and `at`: what is tried again later keeps no news waiting.
+fn by(planned: Option<Instant>, at: Instant) -> Option<Instant> {
+    Some(planned.map_or(at, |planned| planned.min(at)))
+}
+
 /// What came of settling.
 struct Settled {
     wrote: bool,
     failed: bool,
+}
+
+fn seen(imports: &Imports, resource: &Resource, json: &[u8], hub_namespace: &str) -> Seen {
+    let Ok(source) = serde_json::from_slice::<Value>(json) else {
+        return Seen { digest: 0, outcome: Outcome::Failed(String::from("it cannot be read")) };
+    };
+    let digest = imports.digest(&source);
+    // Among all Secrets there are always some that are not for policies: they are left, as if not selected.
+    let outcome = match usable::refused(&resource.group, &resource.plural, &source, hub_namespace) {
+        Some(_) => Outcome::Left,
+        None => imports.outcome(source),
+    };
+    Seen { digest, outcome }
 }
 
 fn source_id(negotiated: &Negotiated, (namespace, name): &Key) -> u64 {

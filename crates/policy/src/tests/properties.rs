@@ -105,7 +105,7 @@ proptest! {
             fresh.changed(key.clone(), seen(*state));
         }
         let holders = [(String::from("n2"), key(holder))].into();
-        prop_assert_eq!(sources.wanted("r", &holders), fresh.wanted("r", &holders));
+        prop_assert_eq!(sources.wanted(&holders), fresh.wanted(&holders));
     }
 
     /// Pieces of templates that read the secret in every way that may go wrong.

@@ -85,6 +85,7 @@ impl World {
         let shared = Arc::new(Shared {
             parent: parent.clone(),
             registry: registry.clone(),
+            renderers: crate::renderers::Renderers::default(),
             options: Options::default(),
         });
         let tasks = Tasks::new();
@@ -258,7 +259,7 @@ async fn two_objects_with_one_name_and_a_lifecycle_of_somebody_else_are_told() {
     world.until(&["mcp-c", "mcp-same"]).await;
     let told = world.until_reason("Reconciling", FAILED).await;
     assert!(
-        told.contains("clusters.cluster.mcp.io b has the name \"mcp-same\", which a has already"),
+        told.contains("clusters.cluster.mcp.io b: it would have the name \"mcp-same\", which a has already"),
         "{told}"
     );
     assert!(told.contains("the PediaClusterLifecycle mcp-c belongs to ClusterImportPolicy other"), "{told}");
@@ -274,7 +275,7 @@ async fn what_the_hub_may_not_list_comes_with_the_line_that_grants_it() {
     world.server.forbid(SOURCES);
     let told = world.until_reason("Reconciling", SOURCES_UNLISTED).await;
     assert!(
-        told.contains("kubectl create clusterrole clusterway-policy-mcp-clusters --verb=get,list,watch"),
+        told.contains("kubectl create clusterrole clusterway-policy-mcp-clusters.cluster.mcp.io --verb=get,list,watch"),
         "{told}"
     );
     let waits = format!("{:?}", world.registry.readiness("mcp"));
@@ -296,7 +297,7 @@ async fn a_newcomer_does_not_take_the_lifecycle_of_an_object_that_is_called_alik
     world.keeps(&["mcp-same"]).await;
     world.cluster("a", &json!({ "name": "same" }));
     let told = world.until_reason("Reconciling", FAILED).await;
-    assert!(told.starts_with("clusters.cluster.mcp.io a has the name \"mcp-same\", which b has already"), "{told}");
+    assert!(told.starts_with("clusters.cluster.mcp.io a: it would have the name \"mcp-same\", which b has already"), "{told}");
     world.keeps(&["mcp-same"]).await;
     assert_eq!(source(&world), "b");
     // The incumbent cannot be rendered for a while.
@@ -306,6 +307,21 @@ async fn a_newcomer_does_not_take_the_lifecycle_of_an_object_that_is_called_alik
     world.server.delete(SOURCES, "", "b");
     world.until_reason("Reconciling", RECONCILED).await;
     assert_eq!(source(&world), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_fails_for_good_keeps_no_other_waiting() {
+    let mut world = World::new(true);
+    world.cluster("bad", &json!({ "take": 1 }));
+    world.until_reason("Reconciling", FAILED).await;
+    for name in ["a", "b", "c"] {
+        // The status has been written, and nothing else is going on.
+        sleep(Duration::from_secs(2)).await;
+        world.cluster(name, &json!({}));
+        sleep(Duration::from_millis(500)).await;
+        assert!(world.names().contains(&format!("mcp-{name}")), "{name} waits: {:?}", world.names());
+        world.show();
+    }
 }
 
 #[tokio::test(start_paused = true)]

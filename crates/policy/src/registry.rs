@@ -147,6 +147,11 @@ impl Registry {
         }
     }
 
+    /// Lifecycles are gone, and nobody knows of which policies.
+    pub(crate) fn lifecycles_gone(&self) {
+        self.owners.lock().values().for_each(|owner| owner.notify_one());
+    }
+
     /// The policy is gone.
     pub(crate) fn forget(&self, policy: &str) {
         self.readiness.lock().remove(policy);
@@ -182,7 +187,9 @@ mod tests {
     fn lifecycles_wait_for_a_policy_nobody_has_looked_at() {
         let (registry, _wakes) = Registry::new();
         assert_eq!(registry.readiness("p"), Readiness::Soon);
-        assert!(registry.set_readiness("p", Readiness::Ready) && !registry.set_readiness("p", Readiness::Ready));
+        assert!(
+            registry.set_readiness("p", Readiness::Ready) && !registry.set_readiness("p", Readiness::Ready)
+        );
         assert_eq!(registry.readiness("p"), Readiness::Ready);
         registry.lists_anew("p");
         assert_eq!(registry.readiness("p"), Readiness::Soon);

@@ -135,7 +135,10 @@ mod tests {
     fn credentials_are_printed_only_to_who_asks_for_them() {
         let of = |show| printed("p", vec![cluster()], &flags(None, show)).unwrap().clusters;
         let masked = of(false);
-        assert!(masked.starts_with("---\n# from clusters.x.io ns/a\n") && masked.contains("https://a"), "{masked}");
+        assert!(
+            masked.starts_with("---\n# from clusters.x.io ns/a\n") && masked.contains("https://a"),
+            "{masked}"
+        );
         assert!(!masked.contains("aHVudGVyMg") && !masked.contains("hunter2"), "{masked}");
         assert_eq!(masked.matches("bytes; --show-credentials prints them").count(), 5, "{masked}");
         assert_eq!(of(true).matches("aHVudGVyMg==").count(), 5);

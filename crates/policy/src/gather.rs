@@ -82,7 +82,9 @@ impl Gatherer<'_> {
             let recipe = Arc::clone(recipe);
             let (location, back) = self
                 .renderers
-                .run(move || (recipe.references().get(at).map(|reference| reference.locate(&objects)), objects))
+                .run(move || {
+                    (recipe.references().get(at).map(|reference| reference.locate(&objects)), objects)
+                })
                 .await?;
             objects = back;
             let Some(location) = location.transpose()? else { break };

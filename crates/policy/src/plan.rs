@@ -63,7 +63,8 @@ pub(crate) fn plan(
         let spec = lifecycle(&policy.spec, negotiated, namespace, source_name);
         let existing = by_name.get(name).copied();
         if let Some(owner) = existing.and_then(|existing| other_owner(policy, existing)) {
-            plan.failures.push(format!("{}: the PediaClusterLifecycle {name} belongs to {owner}", shown(source)));
+            plan.failures
+                .push(format!("{}: the PediaClusterLifecycle {name} belongs to {owner}", shown(source)));
             continue;
         }
         let status = existing.and_then(|existing| existing.status.as_ref());
@@ -71,7 +72,8 @@ pub(crate) fn plan(
             plan.imported += 1;
         }
         let keeps = existing.is_some_and(|existing| {
-            existing.metadata.deletion_timestamp.is_some() || (owns(policy, existing) && existing.spec == spec)
+            existing.metadata.deletion_timestamp.is_some()
+                || (owns(policy, existing) && existing.spec == spec)
         });
         if !keeps {
             let object = json!({

@@ -81,8 +81,7 @@ pub async fn preview(
     only: Option<(&str, &str)>,
     hub_namespace: &str,
 ) -> Result<Vec<Preview>, Failure> {
-    let invalid =
-        |problem: Problem| Failure::Invalid { reason: problem.reason, message: problem.message };
+    let invalid = |problem: Problem| Failure::Invalid { reason: problem.reason, message: problem.message };
     let spec = &policy.spec;
     let imports = Imports::parse(spec).map_err(invalid)?;
     let discovered =

@@ -42,10 +42,8 @@ mod tests {
         let renderers = Renderers::default();
         let (sender, receiver) = mpsc::channel();
         // On the thread of this test it would wait for ever.
-        let (heard, ()) = tokio::join!(
-            renderers.run(move || receiver.recv()),
-            async { sender.send(7).unwrap() }
-        );
+        let (heard, ()) =
+            tokio::join!(renderers.run(move || receiver.recv()), async { sender.send(7).unwrap() });
         assert_eq!(heard.unwrap(), Ok(7));
         assert!(matches!(renderers.run(|| panic!("on purpose")).await, Err::<(), _>(Refusal::Later(_))));
         assert_eq!(renderers.run(|| 8).await, Ok(8), "its turn is over");

@@ -19,8 +19,12 @@ pub(crate) struct Seen {
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     seen: BTreeMap<Key, Seen>,
-    /// A list that is being received.
-    incoming: Option<BTreeMap<Key, Seen>>,
+    /// A list that is being received, and how many of its objects cannot be read.
+    incoming: Option<(BTreeMap<Key, Seen>, usize)>,
+    /// How many objects of the last list could not be read: nobody knows which these are.
+    unreadable: usize,
+    /// Which objects have gone since, if some could not be read.
+    gone: BTreeSet<Key>,
     /// Whether a list has come to its end: before that, absence means nothing.
     complete: bool,
 }
@@ -32,7 +36,9 @@ pub(crate) struct Wanted<'s> {
     pub(crate) lifecycles: BTreeMap<&'s str, &'s Key>,
     /// What cannot be taken, and why.
     pub(crate) failures: Vec<(&'s Key, String)>,
-    /// How many objects there are.
+    /// How many objects cannot be read at all.
+    pub(crate) unreadable: usize,
+    /// How many others there are.
     pub(crate) sources: usize,
     /// How many of them are taken.
     pub(crate) selected: usize,
@@ -41,19 +47,29 @@ pub(crate) struct Wanted<'s> {
 impl Sources {
     /// A list begins.
     pub(crate) fn list_began(&mut self) {
-        self.incoming = Some(BTreeMap::new());
+        self.incoming = Some((BTreeMap::new(), 0));
     }
 
     /// The list shows an object.
     pub(crate) fn listed(&mut self, key: Key, seen: Seen) {
-        if let Some(incoming) = &mut self.incoming {
+        if let Some((incoming, _)) = &mut self.incoming {
             incoming.insert(key, seen);
+        }
+    }
+
+    /// The list shows an object that cannot be read: the absence of others means nothing then.
+    pub(crate) fn unreadable(&mut self) {
+        if let Some((_, unreadable)) = &mut self.incoming {
+            *unreadable += 1;
         }
     }
 
     /// The list has come to its end; the objects that have changed since the one before, or are gone.
     pub(crate) fn list_done(&mut self) -> Vec<Key> {
-        let before = std::mem::replace(&mut self.seen, self.incoming.take().unwrap_or_default());
+        let (incoming, unreadable) = self.incoming.take().unwrap_or_default();
+        let before = std::mem::replace(&mut self.seen, incoming);
+        self.unreadable = unreadable;
+        self.gone.clear();
         self.complete = true;
         let changed =
             self.seen.iter().filter(|(key, seen)| before.get(*key).is_none_or(|before| before != *seen));
@@ -71,6 +87,9 @@ impl Sources {
     /// An object is gone.
     pub(crate) fn deleted(&mut self, key: &Key) {
         self.seen.remove(key);
+        if self.unreadable > 0 {
+            self.gone.insert(key.clone());
+        }
     }
 
     /// Whether a list has come to its end.
@@ -78,15 +97,24 @@ impl Sources {
         self.complete
     }
 
+    /// Whether objects of the last list could not be read.
+    pub(crate) fn some_are_unreadable(&self) -> bool {
+        self.unreadable > 0
+    }
+
     /// Whether nobody can say what becomes of an object: then nothing happens to what was made of it.
     pub(crate) fn is_undecided(&self, key: &Key) -> bool {
-        self.seen.get(key).is_some_and(|seen| matches!(seen.outcome, Outcome::Failed(_)))
+        match self.seen.get(key) {
+            Some(seen) => matches!(seen.outcome, Outcome::Failed(_)),
+            None => self.unreadable > 0 && !self.gone.contains(key),
+        }
     }
 
     /// What follows from all of them. Who holds a name keeps it as long as it still has it, or nobody can say: what was
     /// made of one object never becomes that of another that was called alike, and comes first.
     pub(crate) fn wanted<'s>(&'s self, holders: &'s BTreeMap<String, Key>) -> Wanted<'s> {
-        let mut wanted = Wanted { sources: self.seen.len(), ..Wanted::default() };
+        let mut wanted =
+            Wanted { unreadable: self.unreadable, sources: self.seen.len(), ..Wanted::default() };
         for (key, seen) in &self.seen {
             match &seen.outcome {
                 Outcome::Left => {}
@@ -95,7 +123,8 @@ impl Sources {
                     let holder = holders.get(name).filter(|holder| self.may_have(holder, name));
                     let first = || wanted.lifecycles.get(name.as_str()).copied();
                     if let Some(other) = holder.or_else(first).filter(|other| *other != key) {
-                        let why = format!("it would have the name {name:?}, which {} has already", shown(other));
+                        let why =
+                            format!("it would have the name {name:?}, which {} has already", shown(other));
                         wanted.failures.push((key, why));
                     } else {
                         wanted.lifecycles.insert(name, key);
@@ -211,5 +240,21 @@ mod tests {
         sources.changed(key("b"), taken("same", 4));
         sources.deleted(&key("b"));
         assert_eq!(holds(&sources), Some(key("a")));
+    }
+
+    #[test]
+    fn while_an_object_of_a_list_cannot_be_read_absence_means_nothing() {
+        let mut sources = Sources::default();
+        sources.list_began();
+        sources.listed(key("a"), taken("a", 1));
+        sources.unreadable();
+        sources.list_done();
+        assert_eq!(sources.wanted(&BTreeMap::new()).unreadable, 1);
+        assert!(sources.is_undecided(&key("b")) && !sources.is_undecided(&key("a")));
+        sources.deleted(&key("a"));
+        assert!(!sources.is_undecided(&key("a")), "it was seen to go");
+        sources.list_began();
+        sources.list_done();
+        assert!(!sources.is_undecided(&key("b")));
     }
 }

@@ -108,7 +108,12 @@ impl World {
         let parent = Arc::new(FakeParent::default());
         let (registry, wakes) = Registry::new();
         registry.set_readiness("mcp", Readiness::Ready);
-        let shared = Shared { parent: parent.clone(), registry, renderers: Renderers::default(), options: Options::default() };
+        let shared = Shared {
+            parent: parent.clone(),
+            registry,
+            renderers: Renderers::default(),
+            options: Options::default(),
+        };
         let world = Self { parent, shared, _wakes: wakes };
         world.parent.put(SOURCE, source(&json!("True")));
         world.parent.put(SECRET, secret(TOKEN));

@@ -5,11 +5,9 @@ mod leaving;
 use std::{sync::Arc, time::Duration};
 
 use api::{
-    names::policy::{
-        conditions::{
-            FAILED, LIFECYCLES_UNLISTED, NOT_SYNCED, RECONCILED, RECONCILING, SOURCES_UNLISTED, SUCCESS,
-            VALIDATED, WAIT_SYNCED,
-        },
+    names::policy::conditions::{
+        FAILED, LIFECYCLES_UNLISTED, NOT_SYNCED, RECONCILED, RECONCILING, SOURCES_UNLISTED, SUCCESS,
+        VALIDATED, WAIT_SYNCED,
     },
     policy::{ClusterImportPolicy, ClusterImportPolicyStatus, PediaClusterLifecycle},
 };
@@ -32,6 +30,7 @@ use crate::{
     negotiate::negotiate,
     parent::Write,
     plan::{holders, plan, summary},
+    recipe::kubectl_resource,
     registry::Readiness,
     sources::{Key, Seen, Sources, shown},
     usable,
@@ -49,6 +48,8 @@ const AGAIN: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(15)];
 /// A list that takes longer than this is worth saying.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A list with objects that cannot be read is read anew after this time.
+const LIST_AGAIN: Duration = Duration::from_mins(5);
 /// Writes at the same time.
 const WRITES: usize = 16;
 /// Failures that are told one by one.
@@ -114,7 +115,12 @@ impl Worker {
                     }
                     Err(problem) => self.invalid(&problem).await,
                 },
-                Err(error) => tracing::warn!(policy = self.name(), %error, "discovery failed, trying again"),
+                Err(error) => {
+                    tracing::warn!(policy = self.name(), %error, "discovery failed, trying again");
+                    let message =
+                        format!("the API server does not tell what resources it has, trying again: {error}");
+                    self.waits(&Problem::new(WAIT_SYNCED, message), None).await;
+                }
             }
             sleep(backoff.next()).await;
         }
@@ -138,7 +144,8 @@ impl Worker {
 
     /// Follows sources and references, until that has to begin anew.
     async fn follow(&mut self, imports: &Arc<Imports>, negotiated: &Negotiated) {
-        let resource = crate::recipe::kubectl_resource(&negotiated.source.group, &negotiated.source.plural);
+        let resource = kubectl_resource(&negotiated.source.group, &negotiated.source.plural);
+        let source = Some(&negotiated.source);
         let policy = Arc::clone(&self.policy);
         let mut followed =
             Followed::begin(&self.transport, &policy.spec, negotiated, imports.metadata_is_enough());
@@ -146,13 +153,14 @@ impl Worker {
         let owner = self.shared.registry.owner(self.name());
         self.shared.registry.lists_anew(self.name());
         if timeout(PATIENCE * 5, self.lifecycles.wait_until_ready()).await.is_err() {
-            self.waits(&Problem::new(LIFECYCLES_UNLISTED, "PediaClusterLifecycles cannot be listed")).await;
+            self.waits(&Problem::new(LIFECYCLES_UNLISTED, "PediaClusterLifecycles cannot be listed"), source)
+                .await;
             let _ = self.lifecycles.wait_until_ready().await;
         }
         let patience = Instant::now() + PATIENCE;
-        let (mut ready, mut told) = (false, false);
+        let (mut ready, mut told, mut warned) = (false, false, false);
         // When to settle next, if there is anything to settle, and when at the earliest.
-        let (mut settle_at, mut calm_until) = (None, Instant::now());
+        let (mut settle_at, mut calm_until, mut list_again) = (None, Instant::now(), Instant::now());
         loop {
             let due = settle_at.filter(|_| ready);
             tokio::select! {
@@ -170,12 +178,20 @@ impl Worker {
                             }
                         }
                     }
+                    News::SourceUnreadable(error) => {
+                        sources.unreadable();
+                        if !warned {
+                            warned = true;
+                            tracing::warn!(policy = self.name(), resource, %error, "a source object cannot be read");
+                        }
+                    }
                     News::SourceGone(key) => {
                         sources.deleted(&key);
                         settle_at = by(settle_at, soon());
                         self.shared.registry.changed(source_id(negotiated, &key)).await;
                     }
                     News::SourcesListed => {
+                        list_again = Instant::now() + LIST_AGAIN;
                         for key in sources.list_done() {
                             self.shared.registry.changed(source_id(negotiated, &key)).await;
                         }
@@ -189,7 +205,7 @@ impl Worker {
                             let problem = self.unreadable(&role, &error);
                             let why = format!("the ClusterImportPolicy {} waits: {}", self.name(), problem.message);
                             let is_news = self.shared.registry.set_readiness(self.name(), Readiness::Waits(why));
-                            self.waits(&problem).await;
+                            self.waits(&problem, source).await;
                             if is_news {
                                 self.wake_lifecycles().await;
                             }
@@ -200,13 +216,14 @@ impl Worker {
                         tracing::debug!(policy = self.name(), %error, "a watch failed, trying again");
                     }
                 },
+                () = sleep_until(list_again), if sources.some_are_unreadable() => return,
                 () = owner.notified() => {
                     settle_at = by(settle_at, soon());
                 }
                 () = sleep_until(patience), if !ready && !told => {
                     told = true;
                     let what = followed.unlisted().join(", ");
-                    self.waits(&Problem::new(WAIT_SYNCED, format!("{what} are being listed"))).await;
+                    self.waits(&Problem::new(WAIT_SYNCED, format!("{what} are being listed")), source).await;
                 }
                 () = sleep_until(due.unwrap_or(calm_until).max(calm_until)), if due.is_some() => {
                     settle_at = None;
@@ -283,7 +300,12 @@ impl Worker {
             .await;
         refused.sort();
         let untaken = wanted.failures.iter().map(|(key, why)| format!("{resource} {}: {why}", shown(key)));
-        let failures: Vec<String> = untaken.chain(plan.failures).chain(refused).collect();
+        let unreadable = (wanted.unreadable > 0).then(|| {
+            let count = wanted.unreadable;
+            format!("{count} of the {resource} cannot be read: until they can, nothing is taken away")
+        });
+        let failures: Vec<String> =
+            unreadable.into_iter().chain(untaken).chain(plan.failures).chain(refused).collect();
         let summary = summary(resource, &wanted, plan.imported, imports.selects());
         let (holds, problem) = match failures.len() {
             0 => (true, Problem::new(RECONCILED, summary)),
@@ -299,8 +321,7 @@ impl Worker {
             selected: Some(wanted.selected as i64),
             imported: Some(plan.imported as i64),
         };
-        let valid = Problem::new(SUCCESS, format!("{resource} are read as {}", negotiated.source.version));
-        self.condition(&mut status, VALIDATED, true, &valid);
+        self.condition(&mut status, VALIDATED, true, &valid(&negotiated.source));
         self.condition(&mut status, RECONCILING, holds, &problem);
         let published = self.publish(status).await;
         Settled { wrote: wrote || published, failed: !holds }
@@ -311,11 +332,16 @@ impl Worker {
         conditions::set(&mut status.conditions, type_, holds, why, generation, Timestamp::now());
     }
 
-    /// Says why the policy cannot go on for now.
-    async fn waits(&mut self, problem: &Problem) {
+    /// Says why the policy cannot go on for now, and in which version its source is read if that is known.
+    async fn waits(&mut self, problem: &Problem, source: Option<&Resource>) {
         let mut status = self.status.clone();
-        if !conditions::holds(&status.conditions, VALIDATED) {
-            self.condition(&mut status, VALIDATED, true, &Problem::new(SUCCESS, ""));
+        let generation = self.policy.metadata.generation;
+        match source {
+            Some(source) => self.condition(&mut status, VALIDATED, true, &valid(source)),
+            // What was found out about another version of the policy says nothing about this one.
+            None => status
+                .conditions
+                .retain(|known| known.type_ != VALIDATED || known.observed_generation == generation),
         }
         self.condition(&mut status, RECONCILING, false, problem);
         self.publish(status).await;
@@ -348,6 +374,11 @@ impl Worker {
             }
         }
     }
+}
+
+fn valid(source: &Resource) -> Problem {
+    let resource = kubectl_resource(&source.group, &source.plural);
+    Problem::new(SUCCESS, format!("{resource} are read as {}", source.version))
 }
 
 /// When what has changed now is settled, with what changes at the same time.

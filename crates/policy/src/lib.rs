@@ -13,6 +13,7 @@
 //!   Secrets more often than not. Only metadata is watched where the templates need no more, and of references never more.
 //! * A PediaClusterLifecycle goes when a complete list shows that its source is gone or no longer selected; never because
 //!   something could not be read or rendered.
+//! * A name stays with the object it was given to; a PediaCluster that was not made here is led nowhere else.
 //! * After its creation only address and credentials of a PediaCluster are written. The rest is its users'.
 //! * Messages name objects, fields and places in templates, never what they hold; nor do logs.
 //!

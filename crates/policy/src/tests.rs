@@ -1,5 +1,6 @@
 //! What happens to one lifecycle, reason by reason, on the platform of the article.
 
+mod previews;
 mod properties;
 mod shipped;
 mod workers;

@@ -357,6 +357,22 @@ async fn an_object_that_cannot_be_read_takes_no_lifecycle_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_to_the_parent_are_imported_by_no_policy_although_it_needs_only_metadata() {
+    let mut world = World::new(true);
+    let mut of_secrets = policy();
+    of_secrets.metadata.generation = Some(2);
+    of_secrets.spec.source = api::policy::PolicySource { resource: "secrets".into(), ..Default::default() };
+    of_secrets.spec.references.clear();
+    of_secrets.spec.name_template = String::from("mcp-{{ .source.metadata.name }}");
+    world.policy.send_replace(Arc::new(of_secrets));
+    let kind = json!({ "type": "kubernetes.io/service-account-token" });
+    world.server.put(SECRETS, "ns", "key", &json!({}), &kind);
+    world.server.put(SECRETS, "ns", "other", &json!({}), &json!({ "type": "Opaque" }));
+    world.until(&["mcp-other"]).await;
+    world.keeps(&["mcp-other"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_tell_what_it_has_is_waited_for_and_that_is_said() {
     let mut world = World::new(true);
     world.server.plant(Trouble::new(&[Ask::Discovery], "", Fault::Refuses(500, None)));

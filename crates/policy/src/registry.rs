@@ -119,8 +119,11 @@ impl Registry {
 
     /// Whether the lifecycles of a policy may go on. True if that is news: then they are to be woken.
     pub(crate) fn set_readiness(&self, policy: &str, readiness: Readiness) -> bool {
-        let before = self.readiness.lock().insert(policy.to_owned(), readiness.clone()).unwrap_or_default();
-        before != readiness
+        let mut all = self.readiness.lock();
+        let known = all.entry(policy.to_owned()).or_default();
+        let is_news = *known != readiness;
+        *known = readiness;
+        is_news
     }
 
     /// What a policy reads is listed anew. What its lifecycles waited for, they still wait for.

@@ -173,7 +173,7 @@ impl Worker {
                         } else {
                             let object = source_id(negotiated, &key);
                             if sources.changed(key, seen) {
-                                settle_at = by(settle_at, soon());
+                                settle_at = Some(by(settle_at, soon()));
                                 self.shared.registry.changed(object).await;
                             }
                         }
@@ -187,7 +187,7 @@ impl Worker {
                     }
                     News::SourceGone(key) => {
                         sources.deleted(&key);
-                        settle_at = by(settle_at, soon());
+                        settle_at = Some(by(settle_at, soon()));
                         self.shared.registry.changed(source_id(negotiated, &key)).await;
                     }
                     News::SourcesListed => {
@@ -195,7 +195,7 @@ impl Worker {
                         for key in sources.list_done() {
                             self.shared.registry.changed(source_id(negotiated, &key)).await;
                         }
-                        settle_at = by(settle_at, Instant::now());
+                        settle_at = Some(by(settle_at, Instant::now()));
                     }
                     News::ReferenceChanged(object) => self.shared.registry.changed(object).await,
                     News::ReferencesListed => {}
@@ -218,7 +218,7 @@ impl Worker {
                 },
                 () = sleep_until(list_again), if sources.some_are_unreadable() => return,
                 () = owner.notified() => {
-                    settle_at = by(settle_at, soon());
+                    settle_at = Some(by(settle_at, soon()));
                 }
                 () = sleep_until(patience), if !ready && !told => {
                     told = true;
@@ -387,8 +387,8 @@ fn soon() -> Instant {
 }
 
 /// The earlier of what was planned and `at`: what is tried again later keeps no news waiting.
-fn by(planned: Option<Instant>, at: Instant) -> Option<Instant> {
-    Some(planned.map_or(at, |planned| planned.min(at)))
+fn by(planned: Option<Instant>, at: Instant) -> Instant {
+    planned.map_or(at, |planned| planned.min(at))
 }
 
 /// What came of settling.

@@ -138,7 +138,7 @@ async fn of_two_objects_with_one_name_only_the_one_that_has_it_is_shown() {
         for preview in &previews {
             match preview {
                 Preview::Cluster { source, .. } => {
-                    assert!(source.ends_with(&format!(" {shown}")), "{source}")
+                    assert!(source.ends_with(&format!(" {shown}")), "{source}");
                 }
                 Preview::Nothing { message, .. } => {
                     assert_eq!(

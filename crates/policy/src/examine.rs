@@ -203,7 +203,7 @@ async fn update(
         Ok(rendered) => rendered,
         Err(problem) => return Ok(Err(problem.into())),
     };
-    let Some(changes) = rendered.changes(cluster) else { return Ok(Ok(())) };
+    let Some(mut changes) = rendered.changes(cluster) else { return Ok(Ok(())) };
     if !is_owned(cluster, uid)
         && let Some(why) = conflict(cluster, &rendered)
     {
@@ -214,6 +214,8 @@ async fn update(
         );
         return Ok(Err(Problem::new(PATCH_FAILED, message).into()));
     }
+    // Only what was just looked at is changed, not what somebody made in its place meanwhile.
+    changes["metadata"] = json!({ "resourceVersion": cluster["metadata"]["resourceVersion"] });
     match shared.parent.write(Write::Merge(path, changes)).await {
         Ok(()) => {
             tracing::info!(cluster = cluster["metadata"]["name"].as_str(), "brought in step with its source");

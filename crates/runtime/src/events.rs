@@ -37,6 +37,11 @@ impl Events {
         self.publish(&about.object_ref(&()), EventType::Warning, reason, note).await;
     }
 
+    /// As [`Self::normal`], about an object that is only known by its reference.
+    pub async fn normal_about(&self, about: &ObjectReference, reason: &str, note: &str) {
+        self.publish(about, EventType::Normal, reason, note).await;
+    }
+
     /// As [`Self::warning`], about an object that is only known by its reference.
     pub async fn warning_about(&self, about: &ObjectReference, reason: &str, note: &str) {
         self.publish(about, EventType::Warning, reason, note).await;

@@ -1,0 +1,77 @@
+//! Labels and annotations that are written, as the difference to what is there. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+/// On a Description: from what it was rendered and what that gave, two digests. It tells whether there is a reason to
+/// render it again.
+pub(crate) const RENDERED: &str = "clusterway.io/rendered";
+
+/// Whether a label's key is a uid (contract 2.1).
+pub(crate) fn is_uid(key: &str) -> bool {
+    key.len() == 36 && !key.contains('/')
+}
+
+/// A merge patch of labels: those that are wanted and not there, and those that are there and `stale`.
+pub(crate) fn labels(
+    there: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, String>,
+    stale: impl Fn(&str, &str) -> bool,
+) -> Map<String, Value> {
+    let mut patch = Map::new();
+    for (key, value) in wanted {
+        if there.get(key) != Some(value) {
+            patch.insert(key.clone(), json!(value));
+        }
+    }
+    for (key, value) in there {
+        if !wanted.contains_key(key) && stale(key, value) {
+            patch.insert(key.clone(), Value::Null);
+        }
+    }
+    patch
+}
+
+/// The finalizers with and without some; none where they are so already.
+pub(crate) fn finalizers(there: &[String], wanted: &[&str], unwanted: &[&str]) -> Option<Vec<String>> {
+    let kept = there.iter().filter(|it| !unwanted.contains(&it.as_str())).cloned();
+    let mut next: Vec<String> = kept.collect();
+    for finalizer in wanted {
+        if !next.iter().any(|it| it == finalizer) {
+            next.push((*finalizer).to_owned());
+        }
+    }
+    (next != there).then_some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn only_the_difference_is_written_and_labels_of_others_stay() {
+        let there = map(&[("theirs", "1"), ("old", "Subscription"), ("same", "x")]);
+        let patch = labels(&there, &map(&[("same", "x"), ("new", "y")]), |_, value| value == "Subscription");
+        assert_eq!(Value::Object(patch), json!({ "new": "y", "old": null }));
+        assert!(labels(&there, &map(&[("same", "x")]), |_, _| false).is_empty());
+    }
+
+    #[test]
+    fn finalizers_of_others_stay_and_nothing_is_written_without_need() {
+        let there = ["theirs".to_owned(), "ours".to_owned()];
+        assert_eq!(finalizers(&there, &["ours"], &[]), None);
+        assert_eq!(finalizers(&there, &[], &["ours"]), Some(vec!["theirs".to_owned()]));
+        assert_eq!(finalizers(&[], &["ours"], &[]), Some(vec!["ours".to_owned()]));
+    }
+
+    #[test]
+    fn uids_are_told_from_other_keys() {
+        assert!(is_uid("0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a"));
+        assert!(!is_uid("app") && !is_uid("clusters.clusternet.io/cluster-id-abc"));
+    }
+}

@@ -1,0 +1,262 @@
+//! Subscription → clusters → Bases, and how that stands (contract 5.5, 5.10, 6.3).
+
+use std::sync::Arc;
+
+use api::{
+    apps::{Base, Subscription, SubscriptionStatus},
+    conditions::{self, Wanted},
+    names::{apps::finalizers, labels::CLUSTER_ID},
+};
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use placement::{
+    ClusterKey,
+    fingerprint::spec_hash,
+    schedule::{self, Decision, Request, ScheduleError},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    bindings::{self, Step},
+    description,
+    hub::Hub,
+    key::Name,
+    marks,
+    parent::{Note, Refusal, Write},
+    sum::{Place, sum},
+    world::{BaseRecord, SubscriptionRecord},
+};
+
+/// Bases of one Subscription that are written at once.
+const AT_ONCE: usize = 16;
+/// Events that one look at a Subscription gives at most.
+const EVENTS: usize = 5;
+
+/// One look at a Subscription.
+pub(crate) async fn examine(hub: &Hub, name: &Name) -> Result<(), Refusal> {
+    let Some(subscription) = hub.world.subscription(name) else { return Ok(()) };
+    let bases = hub.world.bases_of(&subscription.meta.uid);
+    if subscription.meta.deleting {
+        return withdraw(hub, &subscription, &bases).await;
+    }
+    let ours = subscription.spec.scheduler_name == hub.options.scheduler_name;
+    if !ours && subscription.status.binding_clusters.is_empty() && bases.is_empty() {
+        return Ok(());
+    }
+    if let Some(write) = mark(&subscription) {
+        // It is looked at again with the marks.
+        return hub.write::<Subscription>(write).await;
+    }
+    let mut status = subscription.status.clone();
+    let now = Timestamp::now();
+    if ours {
+        choose(hub, &subscription, &mut status, now);
+    }
+    if let Some(places) = places(hub, &subscription, &status, &bases) {
+        sum(&subscription, &places, &mut status, now);
+    }
+    report(hub, &subscription, &status).await?;
+    bind(hub, &subscription, &status, &bases).await
+}
+
+/// What every Subscription has that is worked on: the finalizer, so that what is deployed goes first, and its uid as a label.
+fn mark(subscription: &SubscriptionRecord) -> Option<Write> {
+    let meta = &subscription.meta;
+    let mut metadata = Map::new();
+    let wanted = [(meta.uid.clone(), String::from("Subscription"))].into();
+    let stale = |key: &str, value: &str| marks::is_uid(key) && value == "Subscription";
+    let labels = marks::labels(&meta.labels, &wanted, stale);
+    if !labels.is_empty() {
+        metadata.insert("labels".to_owned(), Value::Object(labels));
+    }
+    if let Some(all) = marks::finalizers(&meta.finalizers, &[finalizers::APPS], &[]) {
+        metadata.insert("finalizers".to_owned(), json!(all));
+    }
+    if metadata.is_empty() {
+        return None;
+    }
+    metadata.insert("resourceVersion".to_owned(), json!(meta.resource_version));
+    Some(Write::Merge(meta.name.path::<Subscription>(), json!({ "metadata": metadata })))
+}
+
+/// Chooses the clusters.
+fn choose(hub: &Hub, subscription: &SubscriptionRecord, status: &mut SubscriptionStatus, now: Timestamp) {
+    let spec = &subscription.spec;
+    let wanted = match decide(hub, subscription) {
+        Ok(Some(decision)) => {
+            status.binding_clusters = decision.binding();
+            status.desired_releases = i32::try_from(decision.chosen.len()).unwrap_or(i32::MAX);
+            status.spec_hash = Some(spec_hash(spec));
+            Wanted {
+                type_: "Scheduled",
+                status: if decision.scheduled() { "True" } else { "False" },
+                reason: decision.reason().to_owned(),
+                message: decision.message(),
+                generation: Some(subscription.generation),
+            }
+        }
+        Ok(None) => return,
+        Err(error) => Wanted {
+            type_: "Scheduled",
+            status: "False",
+            reason: error.reason().to_owned(),
+            message: format!("{error}. What runs stays where it runs."),
+            generation: Some(subscription.generation),
+        },
+    };
+    conditions::set(&mut status.conditions, wanted, now);
+}
+
+fn decide(hub: &Hub, subscription: &SubscriptionRecord) -> Result<Option<Decision>, ScheduleError> {
+    let spec = &subscription.spec;
+    let Some(scheduler) = schedule::scheduler(spec, &hub.options.scheduler_name)? else { return Ok(None) };
+    let bound = subscription.status.binding_clusters.iter().filter_map(|key| ClusterKey::parse(key)).collect();
+    let clusters = hub.world.candidates();
+    scheduler.schedule(&Request { spec, clusters: &clusters, bound: &bound }).map(Some)
+}
+
+/// The bound clusters as they stand; none while there is a Base that was not looked at since this process began: what is
+/// known of it would be less than what was known before.
+fn places(
+    hub: &Hub,
+    subscription: &SubscriptionRecord,
+    status: &SubscriptionStatus,
+    bases: &[Arc<BaseRecord>],
+) -> Option<Vec<Place>> {
+    let place = |key: &String| {
+        let parsed = ClusterKey::parse(key)?;
+        let namespace = parsed.namespace();
+        let here = bases.iter().map(AsRef::as_ref).filter(|base| base.meta.name.namespace == namespace);
+        let base = bindings::kept(here);
+        let outcome = base.and_then(|base| hub.world.outcome(&base.meta.name));
+        if base.is_some() && outcome.is_none() {
+            return None;
+        }
+        let cluster = cluster_name(key).and_then(|name| hub.world.cluster(&name));
+        Some(Place {
+            cluster: key.clone(),
+            id: cluster
+                .map(|cluster| cluster.cluster.id.clone())
+                .or_else(|| base.map(|base| base.meta.label(CLUSTER_ID).to_owned())),
+            outcome,
+            description: base.and_then(|base| hub.world.description(&description::name(&base.meta.name))),
+            refusal: hub.world.refusal(&subscription.meta.name, namespace),
+        })
+    };
+    status.binding_clusters.iter().map(place).collect()
+}
+
+fn cluster_name(key: &str) -> Option<Name> {
+    let (namespace, name) = key.split_once('/')?;
+    Some(Name::new(namespace, name))
+}
+
+/// Writes the status if it is another, and tells what is new in it.
+async fn report(hub: &Hub, before: &SubscriptionRecord, status: &SubscriptionStatus) -> Result<(), Refusal> {
+    if before.status == *status {
+        return Ok(());
+    }
+    let Some(patch) = difference(&before.status, status) else { return Ok(()) };
+    let path = before.meta.name.path::<Subscription>();
+    hub.write::<Subscription>(Write::Status(path, json!({ "status": patch }))).await?;
+    for note in notes(&before.status, status) {
+        hub.tell::<Subscription>(&before.meta, &note).await;
+    }
+    Ok(())
+}
+
+/// A merge patch of the fields that differ.
+fn difference(before: &SubscriptionStatus, after: &SubscriptionStatus) -> Option<Value> {
+    let (before, after) = (json!(before), json!(after));
+    let (Value::Object(before), Value::Object(after)) = (before, after) else { return None };
+    let mut patch: Map<String, Value> = Map::new();
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    patch.extend(after.into_iter().filter(|(key, value)| before.get(key) != Some(value)));
+    Some(Value::Object(patch))
+}
+
+/// Events for what is new in a status.
+fn notes(before: &SubscriptionStatus, after: &SubscriptionStatus) -> Vec<Note> {
+    let of = |status: &SubscriptionStatus, type_| conditions::find(&status.conditions, type_).cloned();
+    let mut notes = Vec::new();
+    if let Some(scheduled) = of(after, "Scheduled") {
+        let is_true = scheduled.status == "True";
+        let was = of(before, "Scheduled");
+        let same = |was: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+            was.status == scheduled.status && was.reason == scheduled.reason
+        };
+        if !was.is_some_and(|was| same(&was)) || before.binding_clusters != after.binding_clusters {
+            notes.push(Note {
+                warning: !is_true,
+                reason: String::from(if is_true { "Scheduled" } else { "FailedScheduling" }),
+                text: scheduled.message,
+            });
+        }
+    }
+    for (type_, fixed) in [("FeedsFound", None), ("OverridesApplied", Some("FailedApplyingOverrides"))] {
+        let Some(now) = of(after, type_).filter(|now| now.status == "False") else { continue };
+        let news = of(before, type_).is_none_or(|was| was.status != now.status || was.message != now.message);
+        if news {
+            let reason = fixed.map_or(now.reason, str::to_owned);
+            notes.push(Note { warning: true, reason, text: now.message });
+        }
+    }
+    notes.truncate(EVENTS);
+    notes
+}
+
+/// Makes, changes and deletes Bases, so that every bound cluster has one. What one cluster refuses keeps nothing from the
+/// others.
+async fn bind(
+    hub: &Hub,
+    subscription: &SubscriptionRecord,
+    status: &SubscriptionStatus,
+    bases: &[Arc<BaseRecord>],
+) -> Result<(), Refusal> {
+    let clusters: Vec<_> = status
+        .binding_clusters
+        .iter()
+        .filter_map(|key| hub.world.cluster(&cluster_name(key)?))
+        .collect();
+    let taken = |name: &Name| hub.world.base(name).is_some();
+    let steps = bindings::steps(subscription, clusters.iter().map(AsRef::as_ref), bases, taken);
+    let results = stream::iter(steps).map(|step| take(hub, subscription, step)).buffer_unordered(AT_ONCE);
+    results.fold(Ok(()), |so_far, result| std::future::ready(so_far.and(result))).await
+}
+
+async fn take(hub: &Hub, subscription: &SubscriptionRecord, step: Step) -> Result<(), Refusal> {
+    let Step { namespace, write } = step;
+    let result = match write {
+        Write::Delete(..) => hub.parent.write(write).await.map(drop),
+        write => hub.write::<Base>(write).await,
+    };
+    let why = match &result {
+        Err(Refusal::Refused(why)) => Some(why.clone()),
+        _ => None,
+    };
+    hub.world.set_refusal(&subscription.meta.name, &namespace, why);
+    result
+}
+
+/// A Subscription goes when everything that was made for it is gone: Bases, Descriptions, and the marks on its feeds.
+async fn withdraw(
+    hub: &Hub,
+    subscription: &SubscriptionRecord,
+    bases: &[Arc<BaseRecord>],
+) -> Result<(), Refusal> {
+    let meta = &subscription.meta;
+    if !meta.has_finalizer(finalizers::APPS) {
+        return Ok(());
+    }
+    let steps: Vec<Step> = bases.iter().filter_map(|base| bindings::delete(base)).collect();
+    let results = stream::iter(steps).map(|step| take(hub, subscription, step)).buffer_unordered(AT_ONCE);
+    results.fold(Ok(()), |so_far, result| std::future::ready(so_far.and(result))).await?;
+    if !bases.is_empty() || hub.world.has_descriptions(&meta.uid) || hub.world.is_marked(&meta.uid) {
+        // The end of each wakes it again.
+        return Ok(());
+    }
+    let left = marks::finalizers(&meta.finalizers, &[], &[finalizers::APPS]).unwrap_or_default();
+    hub.release(meta.name.path::<Subscription>(), meta, &left).await
+}

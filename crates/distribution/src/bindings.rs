@@ -65,7 +65,7 @@ pub(crate) fn steps<'b>(
             Some(base) => update(subscription, cluster, base),
             // The name is free when the one that is going is gone.
             None if !bases.is_empty() => None,
-            None => Some(create(subscription, cluster, is_taken)),
+            None => Some(create(subscription, cluster, &is_taken)),
         };
         steps.extend(write.map(|write| Step { namespace: namespace.to_owned(), write }));
         let surplus = bases.into_iter().filter(|base| kept.is_some_and(|kept| kept.meta.uid != base.meta.uid));

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kubeio::{Lane, Transport};
 use meta::Status;
@@ -91,10 +91,21 @@ impl KubeParent {
         if !code.is_success() {
             return Ok((code, Bytes::new(), Some(kubeio::status_of(response).await)));
         }
-        let body = Limited::new(response.into_body(), LARGEST).collect().await;
-        let body = body.map_err(|_| Refusal::Later(String::from("the parent's answer broke off")))?;
-        Ok((code, body.to_bytes(), None))
+        Ok((code, whole(response.into_body()).await?, None))
     }
+}
+
+/// A whole answer.
+async fn whole(mut body: kubeio::Body) -> Result<Bytes, Refusal> {
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::Later(String::from("the parent's answer broke off")))?;
+        all.extend_from_slice(&frame.into_data().unwrap_or_default());
+        if all.len() > LARGEST {
+            return Err(Refusal::Later(String::from("the parent's answer is too large")));
+        }
+    }
+    Ok(all.freeze())
 }
 
 impl Parent for KubeParent {
@@ -127,9 +138,10 @@ impl Parent for KubeParent {
 
     fn tell<'a>(&'a self, about: &'a ObjectReference, note: &'a Note) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            match note.warning {
-                true => self.events.warning_about(about, &note.reason, &note.text).await,
-                false => self.events.normal_about(about, &note.reason, &note.text).await,
+            if note.warning {
+                self.events.warning_about(about, &note.reason, &note.text).await;
+            } else {
+                self.events.normal_about(about, &note.reason, &note.text).await;
             }
         })
     }

@@ -41,7 +41,7 @@ async fn examine<K: Known>(hub: &Hub, name: &Name) -> Result<(), Refusal> {
         return Ok(());
     }
     let uid = rule.feed().and_then(|feed| Some((hub.world.manifest_of(&feed)?.meta.uid.clone(), feed.kind)));
-    let Some(metadata) = marks_of(&rule, uid.into_iter().collect()) else { return Ok(()) };
+    let Some(metadata) = marks_of(&rule, &uid.into_iter().collect()) else { return Ok(()) };
     hub.write::<K>(Write::Merge(path, json!({ "metadata": metadata }))).await?;
     if let Err(why) = &rule.rule {
         let text = format!("It is for nothing until it is corrected: {why}.");
@@ -52,11 +52,11 @@ async fn examine<K: Known>(hub: &Hub, name: &Name) -> Result<(), Refusal> {
 }
 
 /// What has to be written: the uid of the feed as a label, and the finalizer.
-fn marks_of(rule: &RuleRecord, wanted: BTreeMap<String, String>) -> Option<Map<String, Value>> {
+fn marks_of(rule: &RuleRecord, wanted: &BTreeMap<String, String>) -> Option<Map<String, Value>> {
     let mut metadata = Map::new();
     // Those of Subscriptions are on Localizations that divide replicas.
     let stale = |key: &str, value: &str| marks::is_uid(key) && !["Subscription", "Base"].contains(&value);
-    let labels = marks::labels(&rule.meta.labels, &wanted, stale);
+    let labels = marks::labels(&rule.meta.labels, wanted, stale);
     if !labels.is_empty() {
         metadata.insert("labels".to_owned(), Value::Object(labels));
     }

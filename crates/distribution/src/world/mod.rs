@@ -267,7 +267,8 @@ impl World {
             if !inner.bases.contains_key(&base.meta.name) {
                 return;
             }
-            let before = inner.outcomes.insert(base.meta.name.clone(), Arc::new(outcome.clone()));
+            let outcome = Arc::new(outcome);
+            let before = inner.outcomes.insert(base.meta.name.clone(), Arc::clone(&outcome));
             let is_news = before.is_none_or(|before| before.problems != outcome.problems);
             let uid = base.meta.label(api::names::apps::labels::SUBSCRIPTION_UID);
             if let (true, Some(name)) = (is_news, inner.subscription_of_uid.get(uid)) {

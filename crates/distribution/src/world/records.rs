@@ -166,8 +166,8 @@ impl From<&Description> for DescriptionRecord {
 impl DescriptionRecord {
     /// Whether everything in it has been applied as it is now.
     pub(crate) fn is_applied(&self) -> bool {
-        self.report.applied(self.generation)
-            .unwrap_or(self.report.phase == Some(DescriptionPhase::Success))
+        let phase = || self.report.phase == Some(DescriptionPhase::Success);
+        self.report.applied(self.generation).unwrap_or_else(phase)
     }
 }
 

@@ -1,0 +1,165 @@
+//! What overrides change, and what they do not.
+
+use serde_json::{Value, json};
+
+use super::{
+    placing::deployed,
+    scene::{Scene, feed, feeds, manifest, qux, web},
+};
+
+fn rule(value: &str, more: Value) -> Value {
+    let mut spec = json!({
+        "overridePolicy": "ApplyNow", "priority": 500, "feed": feed(&web(1)),
+        "overrides": [{ "name": "change", "type": "MergePatch", "value": value }],
+    });
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec
+}
+
+fn replicas(scene: &Scene, namespace: &str) -> i64 {
+    scene.gets(namespace)[1]["spec"]["replicas"].as_i64().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn o1_to_o6_overrides_come_and_go_where_they_are_for() {
+    let scene = deployed().await;
+    scene.rule(None, "g", &rule("spec: {replicas: 2}", json!({})));
+    scene.settle().await;
+    assert_eq!((replicas(&scene, "n1"), replicas(&scene, "n2")), (2, 2));
+    scene.rule(Some("n1"), "l", &rule("spec: {replicas: 5}", json!({ "priority": 0 })));
+    scene.settle().await;
+    assert_eq!((replicas(&scene, "n1"), replicas(&scene, "n2")), (5, 2), "a Localization is after a Globalization");
+    scene.parent.delete("/apis/apps.clusternet.io/v1alpha1/namespaces/n1/localizations/l");
+    scene.settle().await;
+    assert_eq!(replicas(&scene, "n1"), 2);
+    assert!(scene.parent.paths("localizations").is_empty(), "and it is gone");
+    scene.cluster(2, &json!({ "env": "t", "zone": "b" }), &json!([]));
+    let affinity = json!({ "clusterAffinity": { "matchLabels": { "zone": "b" } } });
+    scene.rule(None, "g", &rule("spec: {replicas: 3}", affinity));
+    scene.settle().await;
+    assert_eq!((replicas(&scene, "n1"), replicas(&scene, "n2")), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn o4_an_override_that_waits_is_applied_with_the_next_change_and_not_by_a_restart() {
+    let mut scene = deployed().await;
+    scene.rule(None, "g", &rule("metadata: {labels: {a: b}}", json!({ "overridePolicy": "ApplyLater" })));
+    scene.settle().await;
+    assert_eq!(scene.gets("n1")[1], web(1));
+    scene.parent.take_writes();
+    scene.restart();
+    scene.settle().await;
+    assert_eq!(scene.parent.take_writes(), [""; 0]);
+    scene.manifest(&web(4));
+    scene.settle().await;
+    let web = &scene.gets("n1")[1];
+    assert_eq!((&web["spec"]["replicas"], &web["metadata"]["labels"]["a"]), (&json!(4), &json!("b")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn o9_a_path_that_is_missing_skips_the_value_and_is_told() {
+    let scene = deployed().await;
+    let patch = r#"[{"op": "replace", "path": "/spec/replicas", "value": 9}, {"op": "remove", "path": "/spec/no"}]"#;
+    let overrides = json!({ "overrides": [{ "name": "two", "type": "JSONPatch", "value": patch }] });
+    scene.rule(None, "g", &rule("", overrides));
+    scene.settle().await;
+    assert_eq!(replicas(&scene, "n1"), 1);
+    let told = scene.condition("OverridesApplied");
+    assert!(told.starts_with("False PathMissing"), "{told}");
+    for part in ["Globalization g spec.overrides[0] (two)", "cluster n1/c1", "/spec/no"] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(scene.condition("Ready").starts_with("True"), "everything is deployed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn o11_an_override_that_cannot_be_applied_leaves_the_cluster_as_it_is() {
+    let scene = deployed().await;
+    let value = "{hunter2";
+    scene.rule(Some("n1"), "bad", &rule(value, json!({})));
+    scene.manifest(&web(6));
+    scene.settle().await;
+    assert_eq!((replicas(&scene, "n1"), replicas(&scene, "n2")), (1, 6));
+    let told = scene.condition("OverridesApplied");
+    assert!(told.contains("Localization n1/bad") && told.contains("cluster n1/c1"), "{told}");
+    assert!(!scene.status().to_string().contains("hunter2"));
+    let notes = scene.parent.take_notes();
+    assert!(notes.iter().any(|(what, _)| what == "s FailedApplyingOverrides"), "{notes:?}");
+    assert!(scene.condition("Degraded").starts_with("True ClustersFailed: n1/c1"));
+    scene.rule(Some("n1"), "bad", &rule("spec: {replicas: 8}", json!({})));
+    scene.settle().await;
+    assert_eq!(replicas(&scene, "n1"), 8);
+    assert!(scene.condition("OverridesApplied").starts_with("True"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_override_that_explodes_is_refused_with_a_condition() {
+    let scene = deployed().await;
+    let large = format!("metadata: {{annotations: {{a: {:?}}}}}", "x".repeat(300 << 10));
+    scene.rule(None, "g", &rule(&large, json!({})));
+    scene.settle().await;
+    assert_eq!(scene.gets("n1")[1], web(1));
+    assert!(scene.condition("OverridesApplied").starts_with("False OverrideTooLarge"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn feeds_that_are_too_large_together_are_refused_with_a_condition() {
+    let scene = Scene::new(1);
+    let mut feeds = Vec::new();
+    for number in 0..3 {
+        let large = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "a": "x".repeat(500 << 10) },
+                            "metadata": { "namespace": "qux", "name": format!("c{number}") } });
+        scene.manifest(&large);
+        feeds.push(feed(&large));
+    }
+    scene.subscribe(&json!(feeds), json!({}));
+    scene.settle().await;
+    assert!(scene.condition("OverridesApplied").starts_with("False TooLarge"), "{}", scene.condition("OverridesApplied"));
+    assert!(scene.condition("Degraded").contains("TooLarge"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn o12_an_override_is_marked_with_the_feed_it_names() {
+    let scene = deployed().await;
+    scene.rule(None, "g", &rule("spec: {replicas: 2}", json!({})));
+    scene.settle().await;
+    let path = "/apis/apps.clusternet.io/v1alpha1/globalizations/g";
+    let uid = scene.parent.get(&manifest(&web(1))).unwrap()["metadata"]["uid"].clone();
+    let marked = scene.parent.get(path).unwrap();
+    assert_eq!(marked["metadata"]["labels"], json!({ uid.as_str().unwrap(): "Deployment" }));
+    assert_eq!(marked["metadata"]["finalizers"], json!(["apps.clusternet.io/finalizer"]));
+    scene.rule(None, "g", &rule("a: b", json!({ "feed": feed(&qux()) })));
+    scene.parent.change(path, &json!({ "metadata": marked["metadata"] }));
+    scene.settle().await;
+    let labels = scene.parent.get(path).unwrap()["metadata"]["labels"].clone();
+    assert_eq!(labels.as_object().unwrap().values().collect::<Vec<_>>(), ["Namespace"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_override_without_a_feed_is_for_everything_and_may_use_facts_of_the_cluster() {
+    let scene = deployed().await;
+    let overrides = json!([{ "type": "MergePatch", "template": true,
+                             "value": "metadata: {labels: {running-in: '{{ .cluster.name }}-{{ .cluster.labels.env }}'}}" }]);
+    scene.rule(None, "g", &json!({ "overridePolicy": "ApplyNow", "priority": 1, "overrides": overrides }));
+    scene.settle().await;
+    for object in scene.gets("n2") {
+        assert_eq!(object["metadata"]["labels"]["running-in"], "c2-t");
+    }
+    scene.cluster(2, &json!({ "env": "t", "more": "x" }), &json!([]));
+    scene.parent.take_writes();
+    scene.settle().await;
+    assert!(scene.parent.take_writes().iter().all(|write| !write.starts_with("merge bases")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_concerns_one_cluster_is_written_there_only() {
+    let scene = deployed().await;
+    scene.parent.take_writes();
+    scene.rule(Some("n1"), "l", &rule("spec: {replicas: 5}", json!({})));
+    scene.settle().await;
+    let writes = scene.parent.take_writes();
+    let descriptions = writes.iter().filter(|write| write.contains("descriptions/")).count();
+    assert_eq!(descriptions, 1, "{writes:?}");
+    assert_eq!(scene.gets("n2"), [qux(), web(1)]);
+    let _ = feeds();
+}

@@ -23,6 +23,11 @@ pub trait Api: Send + Sync + 'static {
     /// The resources and subresources, as discovery lists them.
     fn resources(&self) -> Vec<Resource>;
 
+    /// Another number whenever [`Api::resources`] says something else than before.
+    fn revision(&self) -> u64 {
+        0
+    }
+
     /// An OpenAPI 3 object with the `paths` and `components.schemas` of this group version.
     fn openapi(&self) -> serde_json::Value {
         serde_json::json!({ "paths": {}, "components": { "schemas": {} } })

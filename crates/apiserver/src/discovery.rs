@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use meta::Status;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +15,7 @@ const JSON: &str = "application/json";
 const V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const V2_BETA1: &str = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
 
-/// A document that never changes while the server runs, with its entity tag.
+/// A document with its entity tag.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     text: Arc<str>,
@@ -54,9 +55,41 @@ impl Document {
     }
 }
 
+/// The discovery documents of some APIs, made anew when one of them says that its resources have changed.
+pub(crate) struct Discovery {
+    apis: Vec<Arc<dyn Api>>,
+    made: Mutex<(Vec<u64>, Arc<Documents>)>,
+}
+
+impl Discovery {
+    pub(crate) fn new(apis: &[Arc<dyn Api>]) -> Self {
+        // Read before the resources: what changes in between is made once more.
+        let revisions = revisions(apis);
+        Self { apis: apis.to_vec(), made: Mutex::new((revisions, Arc::new(Documents::new(apis)))) }
+    }
+
+    /// The answer to a discovery path, or `None` if it is not one.
+    pub(crate) fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Result<Response<Body>, Status>> {
+        self.current().answer(path, headers)
+    }
+
+    fn current(&self) -> Arc<Documents> {
+        let revisions = revisions(&self.apis);
+        let mut made = self.made.lock();
+        if made.0 != revisions {
+            *made = (revisions, Arc::new(Documents::new(&self.apis)));
+        }
+        made.1.clone()
+    }
+}
+
+fn revisions(apis: &[Arc<dyn Api>]) -> Vec<u64> {
+    apis.iter().map(|api| api.revision()).collect()
+}
+
 /// Every discovery document.
 #[derive(Debug)]
-pub(crate) struct Discovery {
+struct Documents {
     legacy: Document,
     legacy_v2: [Document; 2],
     groups: Document,
@@ -64,8 +97,8 @@ pub(crate) struct Discovery {
     documents: BTreeMap<String, Document>,
 }
 
-impl Discovery {
-    pub(crate) fn new(apis: &[Arc<dyn Api>]) -> Self {
+impl Documents {
+    fn new(apis: &[Arc<dyn Api>]) -> Self {
         let mut by_group = BTreeMap::<String, Vec<&Arc<dyn Api>>>::new();
         for api in apis {
             by_group.entry(api.group().to_owned()).or_default().push(api);
@@ -110,8 +143,7 @@ impl Discovery {
         }
     }
 
-    /// The answer to a discovery path, or `None` if it is not one.
-    pub(crate) fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Result<Response<Body>, Status>> {
+    fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Result<Response<Body>, Status>> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let (classic, aggregated) = match path {
             "/api" => (&self.legacy, Some(&self.legacy_v2)),
@@ -199,4 +231,61 @@ fn group_v2(group: &str, versions: &[&Arc<dyn Api>]) -> Value {
     };
     let versions: Vec<Value> = versions.iter().map(version).collect();
     json!({ "metadata": { "name": group, "creationTimestamp": null }, "versions": versions })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use futures_util::{FutureExt as _, future::BoxFuture};
+    use http::Request;
+    use http_body_util::BodyExt as _;
+    use hyper::body::Incoming;
+
+    use super::*;
+    use crate::Context;
+
+    /// Has as many resources as its revision says.
+    #[derive(Default)]
+    struct Growing(AtomicU64);
+
+    impl Api for Growing {
+        fn group(&self) -> &'static str {
+            "example.io"
+        }
+
+        fn version(&self) -> &'static str {
+            "v1"
+        }
+
+        fn resources(&self) -> Vec<Resource> {
+            let name = |number| Resource { name: format!("r{number}"), ..Resource::default() };
+            (0..self.0.load(Ordering::SeqCst)).map(name).collect()
+        }
+
+        fn revision(&self) -> u64 {
+            self.0.load(Ordering::SeqCst)
+        }
+
+        fn handle(
+            &self,
+            _: Context,
+            _: Request<Incoming>,
+        ) -> BoxFuture<'static, Result<Response<Body>, Status>> {
+            async { Err(Status::not_found("nothing is served")) }.boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn resources_that_come_while_the_server_runs_are_shown_at_once() {
+        let api = Arc::new(Growing::default());
+        let discovery = Discovery::new(&[api.clone()]);
+        for expected in [0, 2, 1] {
+            api.0.store(expected, Ordering::SeqCst);
+            let answer = discovery.answer("/apis/example.io/v1", &HeaderMap::new()).unwrap().unwrap();
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let document: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document["resources"].as_array().unwrap().len() as u64, expected);
+        }
+    }
 }

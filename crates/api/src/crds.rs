@@ -29,12 +29,13 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
         PediaCluster::crd(),
         ClusterSyncResources::crd(),
         ResourceCollection::crd(),
+        Manifest::crd(),
     ]
     .map(mended)
     .into()
 }
 
-/// The CRDs of `apps.clusternet.io`. Nothing serves them yet, and a parent does not get what nothing serves: who makes the
+/// The CRDs of `apps.clusternet.io` but Manifests. Nothing serves them yet, and a parent does not get what nothing serves: who makes the
 /// hub serve them appends them in [`parent`], and `cargo xtask gen` writes them.
 pub fn distribution() -> Vec<CustomResourceDefinition> {
     [
@@ -45,7 +46,6 @@ pub fn distribution() -> Vec<CustomResourceDefinition> {
         Localization::crd(),
         HelmChart::crd(),
         HelmRelease::crd(),
-        Manifest::crd(),
         FeedInventory::crd(),
     ]
     .map(mended)

@@ -147,4 +147,6 @@ pub struct Resource {
     pub categories: Vec<String>,
     /// The verbs; none for resources that can only be connected to.
     pub verbs: Vec<String>,
+    /// Group and version of the kind, where they are not those of the API: a `scale` is `autoscaling`, `v1`.
+    pub kind_from: Option<(String, String)>,
 }

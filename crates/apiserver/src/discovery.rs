@@ -169,10 +169,14 @@ fn resource_list(api: &dyn Api) -> Value {
     let resources: Vec<Value> = api
         .resources()
         .into_iter()
-        .map(|Resource { name, singular, kind, namespaced, short_names, categories, verbs }| {
+        .map(|Resource { name, singular, kind, namespaced, short_names, categories, verbs, kind_from }| {
             let mut resource = json!({
                 "name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs,
             });
+            if let Some((group, version)) = kind_from {
+                resource["group"] = json!(group);
+                resource["version"] = json!(version);
+            }
             for (key, list) in [("shortNames", short_names), ("categories", categories)] {
                 if !list.is_empty() {
                     resource[key] = json!(list);
@@ -194,7 +198,13 @@ fn group_v2(group: &str, versions: &[&Arc<dyn Api>]) -> Value {
     let version = |api: &&Arc<dyn Api>| {
         let (subresources, resources): (Vec<_>, Vec<_>) =
             api.resources().into_iter().partition(|resource| resource.name.contains('/'));
-        let kind = |kind: &str| json!({ "group": group, "version": api.version(), "kind": kind });
+        let kind = |resource: &Resource| {
+            let (group, version) = match &resource.kind_from {
+                Some((group, version)) => (group.as_str(), version.as_str()),
+                None => (group, api.version()),
+            };
+            json!({ "group": group, "version": version, "kind": resource.kind })
+        };
         let scope = |namespaced: bool| if namespaced { "Namespaced" } else { "Cluster" };
         let resources: Vec<Value> = resources
             .iter()
@@ -204,12 +214,12 @@ fn group_v2(group: &str, versions: &[&Arc<dyn Api>]) -> Value {
                     .iter()
                     .filter_map(|sub| {
                         let name = sub.name.strip_prefix(&own)?;
-                        Some(json!({ "subresource": name, "responseKind": kind(&sub.kind), "verbs": sub.verbs }))
+                        Some(json!({ "subresource": name, "responseKind": kind(sub), "verbs": sub.verbs }))
                     })
                     .collect();
                 let mut document = json!({
                     "resource": resource.name,
-                    "responseKind": kind(&resource.kind),
+                    "responseKind": kind(resource),
                     "scope": scope(resource.namespaced),
                     "singularResource": resource.singular,
                     "verbs": resource.verbs,
@@ -259,7 +269,12 @@ mod tests {
         }
 
         fn resources(&self) -> Vec<Resource> {
-            let name = |number| Resource { name: format!("r{number}"), ..Resource::default() };
+            let from = Some(("autoscaling".to_owned(), "v1".to_owned()));
+            let name = |number| Resource {
+                name: format!("r{number}"),
+                kind_from: from.clone(),
+                ..Resource::default()
+            };
             (0..self.0.load(Ordering::SeqCst)).map(name).collect()
         }
 
@@ -285,7 +300,9 @@ mod tests {
             let answer = discovery.answer("/apis/example.io/v1", &HeaderMap::new()).unwrap().unwrap();
             let body = answer.into_body().collect().await.unwrap().to_bytes();
             let document: Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!(document["resources"].as_array().unwrap().len() as u64, expected);
+            let resources = document["resources"].as_array().unwrap();
+            assert_eq!(resources.len() as u64, expected);
+            assert!(resources.iter().all(|resource| resource["group"] == "autoscaling"));
         }
     }
 }

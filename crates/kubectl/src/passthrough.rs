@@ -1,4 +1,4 @@
-//! Runs kubectl at another place in the parent, a child or the search: opens the relay, starts kubectl with a kubeconfig
+//! Runs kubectl at another place in the parent, a child, the search or the templates: opens the relay, starts kubectl with a kubeconfig
 //! that leads there, passes on everything.
 
 use std::{
@@ -26,7 +26,7 @@ use crate::{
     failure::Failure,
     output::say,
     parent::Parent,
-    relay::{Destination, Relay},
+    relay::{Destination, Place, Relay},
 };
 
 /// How long streams may take to end once kubectl has.
@@ -39,11 +39,23 @@ pub(crate) async fn visit(cli: &Cli, wanted: &str, kubectl: &[OsString]) -> Resu
     let cluster = clusters::resolve(&parent, wanted).await?;
     // Now, while nothing else uses the terminal: a plug-in may have to ask for a password.
     child.headers().await?;
-    let destination = Destination { path: direct_path(&cluster), child, progress: None };
+    let destination = Destination { place: Place::Behind(direct_path(&cluster)), child, progress: None };
     let ran = through(&parent, destination, Some(&cluster), kubectl).await?;
     if let (false, Some(Status { message, .. })) = (ran.succeeded, &ran.refusal) {
         let failure = Failure::new(format!("cluster {wanted} cannot be visited")).because(message);
         say(&failure.next(remedy(message)).to_string());
+    }
+    Ok(ran.code)
+}
+
+/// Runs kubectl on the templates that the parent keeps; its exit code is ours.
+pub(crate) async fn templates(cli: &Cli, kubectl: &[OsString]) -> Result<ExitCode, Failure> {
+    let parent = Parent::load(&cli.connection)?;
+    let child = Child::anonymous(parent.namespace.clone());
+    let destination = Destination { place: Place::Templates, child, progress: None };
+    let ran = through(&parent, destination, Some("templates"), kubectl).await?;
+    if let (false, Some(Status { message, .. })) = (ran.succeeded, &ran.refusal) {
+        say(&Failure::new("the parent does not tell which kinds it has").because(message).to_string());
     }
     Ok(ran.code)
 }

@@ -177,11 +177,13 @@ impl Catalogue {
                 short_names: if kind.plain { kind.short_names.clone() } else { Vec::new() },
                 categories: vec![CATEGORY.to_owned()],
                 verbs: own(&VERBS),
+                kind_from: None,
             });
             if kind.scale(kind.version()).is_some() {
                 resources.push(Resource {
                     name: format!("{name}/scale"),
                     kind: "Scale".to_owned(),
+                    kind_from: Some(("autoscaling".to_owned(), "v1".to_owned())),
                     namespaced: kind.namespaced,
                     verbs: own(&["get", "patch", "update"]),
                     ..Resource::default()

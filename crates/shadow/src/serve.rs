@@ -15,7 +15,7 @@ use url::form_urlencoded::Serializer;
 use crate::{
     Catalogue,
     parent::{Parent, WriteOptions},
-    patch::OBJECT,
+    patch::{DEPTH, OBJECT, depth},
     route::Target,
 };
 
@@ -226,12 +226,17 @@ impl Asking<'_> {
     }
 }
 
-/// How deep YAML may be, and how much its aliases may repeat.
-const DEPTH: usize = 100;
+/// How much the aliases of YAML may repeat.
 const REPEATED: usize = 10_000;
 
 fn of_an_object(value: Value) -> Result<Value, Status> {
-    if value.is_object() { Ok(value) } else { Err(Status::bad_request("The body is not one object.")) }
+    if !value.is_object() {
+        return Err(Status::bad_request("The body is not one object."));
+    }
+    if depth(&value) > DEPTH {
+        return Err(Status::too_large(format!("The object has more than {DEPTH} levels.")));
+    }
+    Ok(value)
 }
 
 #[cfg(test)]

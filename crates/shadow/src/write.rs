@@ -104,15 +104,13 @@ impl Inner {
         let patch: Value = serde_json::from_slice(body)
             .map_err(|error| Status::bad_request(format!("The patch is no JSON: line {}.", error.line())))?;
         let kind = &*target.kind;
-        let document = match form {
-            Form::Strategic if !kind.is_custom => {
-                let version = match patch["apiVersion"].as_str() {
-                    Some(_) => object::group_version(&patch).1,
-                    None => kind.version(),
-                };
-                Some((self.parent.schemas(kind, version, self.revision()).await?, version.to_owned()))
-            }
-            _ => None,
+        let document = if form == Form::Strategic && !kind.is_custom {
+            let identity = target.identity()?;
+            let stored = self.parent.find(&identity, "").await?.ok_or_else(|| identity.not_found())?;
+            let version = object::group_version(&stored.template).1.to_owned();
+            Some((self.parent.schemas(kind, &version, self.revision()).await?, version))
+        } else {
+            None
         };
         let schema =
             document.as_ref().and_then(|(document, version)| document.kind(&kind.group, version, &kind.kind));

@@ -12,8 +12,8 @@ use crate::schema::Schema;
 /// Operations of one JSON patch; and those among them that copy, of which thirty could double an object thirty times.
 const OPERATIONS: usize = 1_000;
 const COPIES: usize = 100;
-/// Levels of a patched object; the parser of JSON takes 128 of anybody.
-const DEPTH: usize = 128;
+/// Levels of an object. Inside its Manifest, the parser of JSON, which takes 128, still reads it.
+pub(crate) const DEPTH: usize = 100;
 /// What a patched object may have, in bytes of JSON: the parent takes no more either.
 pub(crate) const OBJECT: usize = 3 << 20;
 
@@ -141,7 +141,7 @@ fn depth_after(object: &Value, operation: &PatchOperation) -> usize {
 }
 
 /// Levels of objects and lists. What is measured has come through the JSON parser or this check, and is not deep.
-fn depth(value: &Value) -> usize {
+pub(crate) fn depth(value: &Value) -> usize {
     match value {
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),

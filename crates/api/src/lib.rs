@@ -5,7 +5,8 @@
 //! * [`pedia`]: `cluster.clusterpedia.io/v1alpha2`, what is synchronised from which cluster, stored as CRDs.
 //! * [`search`]: `clusterpedia.io/v1beta1`, served by the hub, not stored; `search.clusterway.io/v1alpha1`, collections of
 //!   one's own, stored as a CRD.
-//! * [`apps`]: `apps.clusternet.io/v1alpha1`, what is deployed to which clusters; CRDs that are not installed yet.
+//! * [`apps`]: `apps.clusternet.io/v1alpha1`, what is deployed to which clusters; only the CRD of Manifests is installed yet.
+//! * [`shadow`]: `shadow/v1alpha1`, templates of ordinary objects, served by the hub and stored as Manifests.
 //! * [`names`]: labels, annotations, object names; the only place where such a string is spelled.
 //! * [`crds`]: the CRD objects as generated into `deploy/crds`.
 //!
@@ -19,3 +20,4 @@ pub mod pedia;
 pub mod proxies;
 mod schema;
 pub mod search;
+pub mod shadow;

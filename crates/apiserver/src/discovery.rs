@@ -94,7 +94,7 @@ struct Documents {
     legacy_v2: [Document; 2],
     groups: Document,
     groups_v2: [Document; 2],
-    documents: BTreeMap<String, Document>,
+    by_path: BTreeMap<String, Document>,
 }
 
 impl Documents {
@@ -103,14 +103,14 @@ impl Documents {
         for api in apis {
             by_group.entry(api.group().to_owned()).or_default().push(api);
         }
-        let mut documents = BTreeMap::new();
+        let mut by_path = BTreeMap::new();
         for (group, versions) in &by_group {
             let mut document = api_group(group, versions);
             document["kind"] = json!("APIGroup");
             document["apiVersion"] = json!("v1");
-            documents.insert(format!("/apis/{group}"), Document::new(&document));
+            by_path.insert(format!("/apis/{group}"), Document::new(&document));
             for api in versions {
-                documents.insert(
+                by_path.insert(
                     format!("/apis/{group}/{}", api.version()),
                     Document::new(&resource_list(&***api)),
                 );
@@ -139,7 +139,7 @@ impl Documents {
             legacy_v2: aggregated(&[]),
             groups: Document::new(&json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })),
             groups_v2: aggregated(&items),
-            documents,
+            by_path,
         }
     }
 
@@ -148,7 +148,7 @@ impl Documents {
         let (classic, aggregated) = match path {
             "/api" => (&self.legacy, Some(&self.legacy_v2)),
             "/apis" => (&self.groups, Some(&self.groups_v2)),
-            _ => (self.documents.get(path)?, None),
+            _ => (self.by_path.get(path)?, None),
         };
         let offers = if aggregated.is_some() { [JSON, V2, V2_BETA1].as_slice() } else { &[JSON] };
         Some(negotiate(headers, offers).map(|chosen| match (chosen, aggregated) {
@@ -294,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn resources_that_come_while_the_server_runs_are_shown_at_once() {
         let api = Arc::new(Growing::default());
-        let discovery = Discovery::new(&[api.clone()]);
+        let discovery = Discovery::new(&[api.clone() as Arc<dyn Api>]);
         for expected in [0, 2, 1] {
             api.0.store(expected, Ordering::SeqCst);
             let answer = discovery.answer("/apis/example.io/v1", &HeaderMap::new()).unwrap().unwrap();

@@ -9,7 +9,6 @@
 mod forward;
 mod headers;
 mod listener;
-mod templates;
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},

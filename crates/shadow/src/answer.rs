@@ -35,8 +35,14 @@ impl Writer {
             Form::Objects => object,
             Form::Metadata(version) => metadata(version, &object),
             Form::Table(version) => {
-                let list = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
-                self.table(version, list, vec![self.row(version, object)])
+                let mut table = json!({
+                    "kind": "Table",
+                    "apiVersion": format!("meta.k8s.io/{version}"),
+                    "metadata": { "resourceVersion": object["metadata"]["resourceVersion"] },
+                    "columnDefinitions": self.columns.definitions(),
+                });
+                table["rows"] = Value::Array(vec![self.row(version, object)]);
+                table
             }
         }
     }
@@ -79,16 +85,6 @@ impl Writer {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }
         self.single(json!({ "kind": self.kind, "apiVersion": self.api_version, "metadata": metadata }))
-    }
-
-    fn table(&self, version: &str, list: Value, rows: Vec<Value>) -> Value {
-        json!({
-            "kind": "Table",
-            "apiVersion": format!("meta.k8s.io/{version}"),
-            "metadata": list,
-            "columnDefinitions": self.columns.definitions(),
-            "rows": rows,
-        })
     }
 
     fn row(&self, version: &str, object: Value) -> Value {

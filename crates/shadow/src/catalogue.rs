@@ -21,6 +21,7 @@ use crate::{
 
 /// A kind of objects that can be stored.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[allow(clippy::struct_field_names, reason = "discovery calls it so")]
 pub(crate) struct Kind {
     /// The API group; empty for the core group.
     pub(crate) group: String,
@@ -88,8 +89,14 @@ pub struct Catalogue {
 /// Groups that the parent's objects of Clusternet and Clusterway are in: they are no templates.
 fn is_ours(group: &str) -> bool {
     [".clusternet.io", ".clusterpedia.io", ".clusterway.io"].iter().any(|suffix| group.ends_with(suffix))
-        || ["shadow", "clusterpedia.io", "metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"]
-            .contains(&group)
+        || [
+            api::shadow::GROUP,
+            "clusterpedia.io",
+            "metrics.k8s.io",
+            "custom.metrics.k8s.io",
+            "external.metrics.k8s.io",
+        ]
+        .contains(&group)
 }
 
 /// What objects are stored of can be created and read; a SubjectAccessReview cannot.

@@ -45,14 +45,13 @@ struct Spec {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Names {
     plural: String,
     kind: String,
     #[serde(default)]
     singular: String,
-    #[serde(default)]
-    short_names: Vec<String>,
+    #[serde(default, rename = "shortNames")]
+    short: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,12 +72,13 @@ struct Subresources {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Scale {
-    spec_replicas_path: String,
-    status_replicas_path: String,
-    #[serde(default)]
-    label_selector_path: Option<String>,
+    #[serde(rename = "specReplicasPath")]
+    spec: String,
+    #[serde(rename = "statusReplicasPath")]
+    status: String,
+    #[serde(default, rename = "labelSelectorPath")]
+    selector: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -115,12 +115,7 @@ impl Definition {
             let custom = Custom {
                 columns: CrdColumns::from_json(&version.additional_printer_columns).ok().map(Arc::new),
                 scale: scale.and_then(|scale| {
-                    let selector = scale.label_selector_path.as_deref();
-                    ScalePaths::of_definition(
-                        &scale.spec_replicas_path,
-                        &scale.status_replicas_path,
-                        selector,
-                    )
+                    ScalePaths::of_definition(&scale.spec, &scale.status, scale.selector.as_deref())
                 }),
             };
             (version.name, custom)
@@ -133,7 +128,7 @@ impl Definition {
                 singular => singular,
             },
             kind: spec.names.kind,
-            short_names: spec.names.short_names,
+            short_names: spec.names.short,
             namespaced: spec.scope == "Namespaced",
             versions,
             custom: served.into_iter().map(custom).collect(),

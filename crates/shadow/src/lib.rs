@@ -19,7 +19,9 @@
 //! templates have to outlive that. For the same reason discovery does not offer `delete`, though it is served.
 
 mod answer;
+mod apply;
 mod catalogue;
+mod check;
 mod definition;
 mod follow;
 mod identity;
@@ -31,6 +33,7 @@ mod preset;
 mod read;
 mod route;
 mod scale;
+mod scaling;
 mod schema;
 mod serve;
 mod stream;

@@ -102,22 +102,23 @@ pub(crate) fn wrap(
     metadata.insert("name".to_owned(), json!(name));
     metadata.insert("namespace".to_owned(), json!(namespace));
     metadata.insert("labels".to_owned(), Value::Object(labels));
-    manifest(Value::Object(metadata), object)
+    manifest(metadata, object)
 }
 
 /// The Manifest for a server-side apply: of its labels only those that come with the object.
 pub(crate) fn wrap_to_apply(identity: &Identity, object: Value, name: &str, namespace: &str) -> Value {
-    let metadata = json!({ "name": name, "namespace": namespace, "labels": labels_for(identity, &object) });
+    let mut metadata = Map::new();
+    metadata.insert("name".to_owned(), json!(name));
+    metadata.insert("namespace".to_owned(), json!(namespace));
+    metadata.insert("labels".to_owned(), Value::Object(labels_for(identity, &object)));
     manifest(metadata, object)
 }
 
-fn manifest(metadata: Value, template: Value) -> Value {
-    json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": "Manifest",
-        "metadata": metadata,
-        "template": template,
-    })
+fn manifest(metadata: Map<String, Value>, template: Value) -> Value {
+    let mut manifest = json!({ "apiVersion": format!("{GROUP}/{VERSION}"), "kind": "Manifest" });
+    manifest["metadata"] = Value::Object(metadata);
+    manifest["template"] = template;
+    manifest
 }
 
 /// The labels of the Manifest: the object's, and the names of the object on top.
@@ -185,8 +186,10 @@ mod tests {
     }
 
     fn web(labels: Value) -> Value {
-        json!({ "apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": { "name": "web", "namespace": "qux", "labels": labels } })
+        let mut web = json!({ "apiVersion": "apps/v1", "kind": "Deployment",
+                              "metadata": { "name": "web", "namespace": "qux" } });
+        web["metadata"]["labels"] = labels;
+        web
     }
 
     fn stored(manifest: Value) -> Stored {

@@ -105,7 +105,10 @@ impl Parent {
     fn manifests(&self, name: Option<&str>) -> String {
         let base = format!("/apis/{GROUP}/{VERSION}/namespaces/{}/manifests", self.namespace);
         // Names of Manifests are DNS names: nothing in them has to be written otherwise.
-        name.map_or(base.clone(), |name| format!("{base}/{name}"))
+        match name {
+            Some(name) => format!("{base}/{name}"),
+            None => base,
+        }
     }
 
     /// The Manifest of an object, whatever its name is.

@@ -8,6 +8,7 @@ use apiserver::{
 use http::Response;
 use kubeio::Lane;
 use meta::{FieldSelector, LabelSelector, Operator, Status, Step};
+use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use api::names::apps::{label_value, labels::CONFIG_NAME, labels::CONFIG_NAMESPACE};
@@ -36,18 +37,7 @@ impl Inner {
         let identity = target.identity()?;
         let query = asking.passed_on(&["resourceVersion"]);
         let stored = self.parent.find(&identity, &query).await?.ok_or_else(|| identity.not_found())?;
-        self.answer(target, asking, stored.view())
-    }
-
-    /// One object, in the form the client wants.
-    pub(crate) fn answer(
-        &self,
-        target: &Target,
-        asking: &Asking<'_>,
-        object: serde_json::Value,
-    ) -> Result<Response<Body>, Status> {
-        let (writer, media_type) = writer(target, asking)?;
-        Ok(with_type(media_type, writer.single(object).to_string()))
+        answer(target, asking, stored.view())
     }
 
     pub(crate) async fn list(&self, target: &Target, asking: &Asking<'_>) -> Result<Response<Body>, Status> {
@@ -63,6 +53,12 @@ impl Inner {
         let upstream = self.parent.open(&query, Lane::Watch).await?;
         Ok(streamed(media_type, stream::watch(upstream.into_body(), writer)))
     }
+}
+
+/// One object, in the form the client wants.
+pub(crate) fn answer(target: &Target, asking: &Asking<'_>, object: Value) -> Result<Response<Body>, Status> {
+    let (writer, media_type) = writer(target, asking)?;
+    Ok(with_type(media_type, writer.single(object).to_string()))
 }
 
 fn streamed(media_type: &str, body: Body) -> Response<Body> {

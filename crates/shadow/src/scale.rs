@@ -47,7 +47,7 @@ impl ScalePaths {
     /// The Scale of an object. A kind of Kubernetes that says nothing has one replica; a custom one has none.
     pub(crate) fn read(&self, object: &Value) -> Value {
         let metadata = &object["metadata"];
-        let unset = if self.selector == Selector::Object { 1 } else { 0 };
+        let unset = i64::from(self.selector == Selector::Object);
         let number = |path: &[String]| at(object, path).and_then(Value::as_i64);
         let mut own = json!({});
         for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {

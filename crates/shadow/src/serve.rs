@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use api::shadow::{GROUP, VERSION};
 use apiserver::{Api, Authorizer, Body, Context, RequestInfo, Resource, User, collect, parameter};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, Response, header};
@@ -19,10 +20,6 @@ use crate::{
     route::Target,
 };
 
-/// The API group.
-const GROUP: &str = "shadow";
-/// The API version.
-const VERSION: &str = "v1alpha1";
 /// How long a body may take to arrive.
 const BODY: Duration = Duration::from_secs(30);
 
@@ -186,7 +183,7 @@ impl Asking<'_> {
             self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         match given.split(';').next().unwrap_or_default().trim() {
             "" | "application/json" => {}
-            "application/yaml" => return self.yaml(body),
+            "application/yaml" => return yaml(body),
             other => {
                 return Err(Status::unsupported_media_type(format!(
                     "A body of the type {other:?} is not understood; send application/json or application/yaml."
@@ -197,33 +194,33 @@ impl Asking<'_> {
             .map_err(|error| Status::bad_request(format!("The body is no JSON: line {}.", error.line())))?;
         of_an_object(value)
     }
+}
 
-    /// The body as an object, YAML. Errors tell the place and nothing else: the text may hold secrets.
-    pub(crate) fn yaml(&self, body: &[u8]) -> Result<Value, Status> {
-        // First as JSON, which YAML does not take in every form (tabs).
-        if let Ok(value) = serde_json::from_slice(body) {
-            return of_an_object(value);
-        }
-        let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! {
-                max_depth: DEPTH,
-                flow_nesting_limit: DEPTH,
-                max_nodes: OBJECT / 2,
-                max_events: OBJECT,
-                max_total_scalar_bytes: OBJECT,
-                max_documents: 2,
-                max_recorded_anchor_events: 10 * REPEATED,
-            },
-            alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED },
-            with_snippet: false,
-        };
-        let text = std::str::from_utf8(body).map_err(|_| Status::bad_request("The body is not UTF-8."))?;
-        let read: Result<Value, _> = serde_saphyr::from_str_with_options(text, options);
-        of_an_object(read.map_err(|error| {
-            let line = error.location().map_or(0, |at| at.line());
-            Status::bad_request(format!("The body is no YAML, or repeats too much: line {line}."))
-        })?)
+/// The body as an object, YAML. Errors tell the place and nothing else: the text may hold secrets.
+pub(crate) fn yaml(body: &[u8]) -> Result<Value, Status> {
+    // First as JSON, which YAML does not take in every form (tabs).
+    if let Ok(value) = serde_json::from_slice(body) {
+        return of_an_object(value);
     }
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH,
+            flow_nesting_limit: DEPTH,
+            max_nodes: OBJECT / 2,
+            max_events: OBJECT,
+            max_total_scalar_bytes: OBJECT,
+            max_documents: 2,
+            max_recorded_anchor_events: 10 * REPEATED,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED },
+        with_snippet: false,
+    };
+    let text = std::str::from_utf8(body).map_err(|_| Status::bad_request("The body is not UTF-8."))?;
+    let read: Result<Value, _> = serde_saphyr::from_str_with_options(text, options);
+    of_an_object(read.map_err(|error| {
+        let line = error.location().map_or(0, |at| at.line());
+        Status::bad_request(format!("The body is no YAML, or repeats too much: line {line}."))
+    })?)
 }
 
 /// How much the aliases of YAML may repeat.

@@ -50,21 +50,18 @@ pub(crate) fn place(
         }
         None => drop(object::remove(object, &["metadata", "namespace"])),
     }
-    match name {
-        Some(name) => {
-            let own = object::metadata(object, "name");
-            if !own.is_empty() && own != name {
-                return Err(Status::bad_request(format!(
-                    "the name of the object ({own}) does not match the name on the URL ({name})"
-                )));
-            }
-            object["metadata"]["name"] = json!(name);
+    if let Some(name) = name {
+        let own = object::metadata(object, "name");
+        if !own.is_empty() && own != name {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({own}) does not match the name on the URL ({name})"
+            )));
         }
-        None => {
-            let prefix = object::metadata(object, "generateName").to_owned();
-            if object::metadata(object, "name").is_empty() && !prefix.is_empty() {
-                object["metadata"]["name"] = json!(generated(&prefix));
-            }
+        object["metadata"]["name"] = json!(name);
+    } else {
+        let prefix = object::metadata(object, "generateName").to_owned();
+        if object::metadata(object, "name").is_empty() && !prefix.is_empty() {
+            object["metadata"]["name"] = json!(generated(&prefix));
         }
     }
     object::remove(object, &["metadata", "generateName"]);
@@ -149,7 +146,9 @@ mod tests {
     }
 
     fn object(api_version: &str, kind: &str, metadata: Value) -> Value {
-        json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata })
+        let mut object = json!({ "apiVersion": api_version, "kind": kind });
+        object["metadata"] = metadata;
+        object
     }
 
     #[test]

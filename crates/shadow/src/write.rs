@@ -1,36 +1,27 @@
-//! `create`, `update`, `patch`, `delete`, and the `scale` of an object.
+//! `create`, `update`, `patch` and `delete`.
 //!
 //! Every write ends in one write of a Manifest, in the state it was read in: who has seen an earlier one gets a 409.
 
-use apiserver::{Attributes, Body, Decision, form, json_response};
-use http::{HeaderValue, Response, StatusCode, header};
-use meta::{Status, StatusCause};
+use apiserver::{Body, form, json_response};
+use http::{Response, StatusCode};
+use meta::Status;
 use serde_json::{Value, json};
 
 use crate::{
-    catalogue::Kind,
+    check::{warned, warning},
     identity::Identity,
     manifest::{self, Stored},
     object,
     parent::WriteOptions,
     patch::{self, Form},
-    preset,
+    read::answer,
     route::Target,
-    schema,
     serve::{Asking, Inner},
-    trim, validate,
+    validate,
 };
 
-use api::names::apps::annotations::SKIP_VALIDATING;
-
 /// Times a change is made anew because somebody else was quicker.
-const RETRIES: usize = 5;
-
-/// An object that may be stored, and what the caller is to be told.
-struct Checked {
-    object: Value,
-    warnings: Vec<HeaderValue>,
-}
+pub(crate) const RETRIES: usize = 5;
 
 impl Inner {
     pub(crate) async fn create(
@@ -50,7 +41,7 @@ impl Inner {
         let options = asking.write_options()?;
         let checked = self.check(target, asking, object, &options).await?;
         let stored = self.store_new(&identity, checked.object, &options).await?;
-        let mut response = self.answer(target, asking, stored.view())?;
+        let mut response = answer(target, asking, stored.view())?;
         *response.status_mut() = StatusCode::CREATED;
         Ok(warned(response, checked.warnings))
     }
@@ -138,7 +129,7 @@ impl Inner {
             let checked = self.check(target, asking, changed, &options).await?;
             match self.replace(&identity, &stored, checked.object, &options).await {
                 Ok(stored) => {
-                    return Ok(warned(self.answer(target, asking, stored.view())?, checked.warnings));
+                    return Ok(warned(answer(target, asking, stored.view())?, checked.warnings));
                 }
                 // Made anew from the new state, unless the caller has named the old one.
                 Err(status) if status.reason == "Conflict" => {}
@@ -148,7 +139,7 @@ impl Inner {
         Err(identity.conflict())
     }
 
-    async fn replace(
+    pub(crate) async fn replace(
         &self,
         identity: &Identity,
         stored: &Stored,
@@ -162,66 +153,6 @@ impl Inner {
             409 => identity.conflict(),
             _ => identity.about(status),
         })
-    }
-
-    /// Server-side apply, carried out by the parent on the Manifest, for the caller's field manager. Nothing is filled in by
-    /// the parent: the caller would own it.
-    async fn apply(
-        &self,
-        target: &Target,
-        asking: &Asking<'_>,
-        body: &[u8],
-    ) -> Result<Response<Body>, Status> {
-        form::accepted(asking.headers)?;
-        let identity = target.identity()?;
-        let options = asking.write_options()?;
-        if asking.parameter("fieldManager").is_none_or(|manager| manager.is_empty()) {
-            return Err(Status::bad_request("fieldManager is required for apply patch"));
-        }
-        let mut object = asking.yaml(body)?;
-        validate::place(&mut object, &target.kind, target.namespace.as_deref(), Some(&identity.name))?;
-        let seen = object::metadata(&object, "resourceVersion").to_owned();
-        let uid = object::metadata(&object, "uid").to_owned();
-        trim::trim(&mut object);
-        let stored = self.parent.find(&identity, "").await?;
-        let name = match &stored {
-            Some(stored) => stored.own("name").to_owned(),
-            None => {
-                // Who may patch may not therefore create.
-                self.authorizer
-                    .require(
-                        asking.user,
-                        &Attributes { verb: "create".to_owned(), ..Attributes::of(asking.info) },
-                    )
-                    .await?;
-                self.free_name(&identity).await?
-            }
-        };
-        let mut wrapped = manifest::wrap_to_apply(&identity, object, &name, self.parent.namespace());
-        for (key, value) in [("resourceVersion", seen), ("uid", uid)] {
-            if !value.is_empty() {
-                wrapped["metadata"][key] = json!(value);
-            }
-        }
-        let refused = |status: Status| of_apply(&identity, status);
-        let tried = WriteOptions { dry_run: true, ..options.clone() };
-        let merged = self.parent.apply(&name, &wrapped, &tried).await.map_err(refused)?;
-        let checked = self.check(target, asking, merged.template, &options).await?;
-        let created = stored.is_none();
-        let stored = self.parent.apply(&name, &wrapped, &options).await.map_err(refused)?;
-        let mut response = self.answer(target, asking, stored.view())?;
-        if created {
-            *response.status_mut() = StatusCode::CREATED;
-        }
-        Ok(warned(response, checked.warnings))
-    }
-
-    /// The name of a Manifest that is to be made by an apply, which does not tell whether there was one.
-    async fn free_name(&self, identity: &Identity) -> Result<String, Status> {
-        match identity.plain() {
-            Some(plain) if self.parent.get(&plain, "").await?.is_none() => Ok(plain),
-            _ => Ok(identity.hashed()),
-        }
     }
 
     pub(crate) async fn delete(
@@ -268,156 +199,10 @@ impl Inner {
         let text = "nothing was deleted: templates are deleted one by one, so that they outlive a namespace of the parent";
         warned(json_response(&done), vec![warning(text)].into_iter().flatten().collect())
     }
-
-    /// `get`, `update` and `patch` of the scale.
-    pub(crate) async fn scale(
-        &self,
-        target: &Target,
-        asking: &Asking<'_>,
-        verb: &str,
-        body: &[u8],
-    ) -> Result<Response<Body>, Status> {
-        let identity = target.identity()?;
-        for _ in 0..RETRIES {
-            let stored = self.parent.find(&identity, "").await?.ok_or_else(|| identity.not_found())?;
-            let version = object::group_version(&stored.template).1;
-            let paths = target.kind.scale(version).ok_or_else(|| {
-                Status::not_found(format!("{} in version {version} have no scale.", target.kind.qualified()))
-            })?;
-            let view = stored.view();
-            let scale = paths.read(&view);
-            let wanted = match verb {
-                "get" => return Ok(json_response(&scale)),
-                "update" => asking.object(body)?,
-                "patch" => {
-                    let form = match Form::of(asking.headers)? {
-                        // A Scale has no lists: the two are the same.
-                        Form::Strategic => Form::Merge,
-                        Form::Apply => {
-                            return Err(Status::unsupported_media_type(
-                                "A scale cannot be applied; patch it, or apply the object.",
-                            ));
-                        }
-                        form => form,
-                    };
-                    let patch = serde_json::from_slice(body).map_err(|error| {
-                        Status::bad_request(format!("The patch is no JSON: line {}.", error.line()))
-                    })?;
-                    patch::apply(form, &scale, patch, None)?
-                }
-                _ => return Err(Status::method_not_allowed("A scale can be read, updated and patched.")),
-            };
-            let name = object::metadata(&wanted, "name");
-            if !name.is_empty() && name != identity.name {
-                return Err(Status::bad_request("The name of the Scale is not the name in the path."));
-            }
-            is_of_this_state(&identity, &stored, &wanted)?;
-            let mut template = stored.template.clone();
-            paths.write(&mut template, &wanted)?;
-            match self.replace(&identity, &stored, template, &asking.write_options()?).await {
-                Ok(stored) => return Ok(json_response(&paths.read(&stored.view()))),
-                // Made anew from the new state, unless the caller has named the old one.
-                Err(status) if status.reason == "Conflict" => {}
-                Err(status) => return Err(status),
-            }
-        }
-        Err(identity.conflict())
-    }
-
-    /// What the parent makes of an object, if it is one that the parent tries out and the caller may write it for real;
-    /// else the object itself, once it fits the parent's schema. Trimmed.
-    async fn check(
-        &self,
-        target: &Target,
-        asking: &Asking<'_>,
-        mut object: Value,
-        options: &WriteOptions,
-    ) -> Result<Checked, Status> {
-        trim::trim(&mut object);
-        if object["metadata"]["annotations"][SKIP_VALIDATING] == "true" {
-            return Ok(Checked { object, warnings: Vec::new() });
-        }
-        let kind = &*target.kind;
-        let because = if !kind.namespaced || kind.is_custom || !preset::is_tried(&kind.group, &kind.plural) {
-            format!("the parent does not try out {} for the hub", kind.qualified())
-        } else {
-            let wanted = Attributes {
-                verb: asking.info.verb.clone(),
-                group: kind.group.clone(),
-                version: object::group_version(&object).1.to_owned(),
-                namespace: target.namespace.clone().unwrap_or_default(),
-                resource: kind.plural.clone(),
-                name: object::metadata(&object, "name").to_owned(),
-                ..Attributes::default()
-            };
-            if self.authorizer.decide(asking.user, &wanted).await? == Decision::Allowed {
-                return self.try_out(kind, object, options).await;
-            }
-            format!("you may not {} {} in the parent itself", asking.info.verb, kind.qualified())
-        };
-        self.check_schema(kind, object, options, &because).await
-    }
-
-    /// A dry run in the reserved namespace, and under another name if there is such an object already.
-    async fn try_out(&self, kind: &Kind, object: Value, options: &WriteOptions) -> Result<Checked, Status> {
-        let (name, namespace) = (object["metadata"]["name"].clone(), object["metadata"]["namespace"].clone());
-        let version = object::group_version(&object).1;
-        let mut tried = object.clone();
-        tried["metadata"]["namespace"] = json!(self.parent.namespace());
-        let mut answer = self.parent.try_out(kind, version, &tried, &options.field_validation).await;
-        if answer.as_ref().is_err_and(|status| status.reason == "AlreadyExists") {
-            let name: String = name.as_str().unwrap_or_default().chars().take(50).collect();
-            tried["metadata"]["name"] = json!(format!("{}-dry-run", name.trim_end_matches(['-', '.'])));
-            answer = self.parent.try_out(kind, version, &tried, &options.field_validation).await;
-        }
-        let reply = answer?;
-        let mut made: Value = serde_json::from_slice(&reply.body).map_err(|_| {
-            Status::bad_gateway("The parent answered a dry run with something that is no object.")
-        })?;
-        made["metadata"]["name"] = name;
-        made["metadata"]["namespace"] = namespace;
-        trim::trim(&mut made);
-        trim::forget_choices(&mut made, &object);
-        Ok(Checked { object: made, warnings: reply.warnings })
-    }
-
-    async fn check_schema(
-        &self,
-        kind: &Kind,
-        object: Value,
-        options: &WriteOptions,
-        because: &str,
-    ) -> Result<Checked, Status> {
-        let version = object::group_version(&object).1;
-        let document = self.parent.schemas(kind, version, self.revision()).await?;
-        let Some(schema) = document.kind(&kind.group, version, &kind.kind) else {
-            let text =
-                format!("the object was not checked: the parent shows no schema of {}", kind.qualified());
-            return Ok(Checked { object, warnings: warning(&text).into_iter().collect() });
-        };
-        let mut found = schema::check(&object, schema);
-        if options.field_validation == "Strict" {
-            found.causes.extend(found.unknown.drain(..).map(|field| StatusCause {
-                reason: String::from("FieldValueInvalid"),
-                message: String::from("unknown field"),
-                field,
-            }));
-        }
-        if !found.causes.is_empty() {
-            return Err(validate::invalid(kind, object::metadata(&object, "name"), found.causes));
-        }
-        let checked = format!(
-            "the object was checked by the parent's schema only, without defaults, rules and admission: {because}"
-        );
-        let told = if options.field_validation == "Ignore" { Vec::new() } else { found.unknown };
-        let unknown = told.iter().map(|field| format!("unknown field {field:?}"));
-        let warnings = unknown.chain([checked]).filter_map(|text| warning(&text)).collect();
-        Ok(Checked { object, warnings })
-    }
 }
 
 /// Refuses a change of another object, or of another state, than there is, where the caller says which is meant.
-fn is_of_this_state(identity: &Identity, stored: &Stored, wanted: &Value) -> Result<(), Status> {
+pub(crate) fn is_of_this_state(identity: &Identity, stored: &Stored, wanted: &Value) -> Result<(), Status> {
     let uid = object::metadata(wanted, "uid");
     if !uid.is_empty() && uid != stored.own("uid") {
         return Err(identity.about(Status::conflict(format!(
@@ -430,27 +215,4 @@ fn is_of_this_state(identity: &Identity, stored: &Stored, wanted: &Value) -> Res
         return Err(identity.conflict());
     }
     Ok(())
-}
-
-/// The refusal of an apply speaks of the Manifest's fields: the object's are below `template`.
-fn of_apply(identity: &Identity, mut status: Status) -> Status {
-    status.message = status.message.replace(".template.", ".").replace("Manifest", &identity.kind);
-    for cause in status.details.iter_mut().flat_map(|details| &mut details.causes) {
-        cause.field = cause.field.replacen(".template.", ".", 1);
-    }
-    if status.code == 404 { identity.not_found() } else { identity.about(status) }
-}
-
-fn warned(mut response: Response<Body>, warnings: Vec<HeaderValue>) -> Response<Body> {
-    for warning in warnings {
-        response.headers_mut().append(header::WARNING, warning);
-    }
-    response
-}
-
-/// A `Warning` header, which kubectl prints.
-fn warning(text: &str) -> Option<HeaderValue> {
-    let quoted: String =
-        text.chars().filter(|c| (' '..='~').contains(c) && !['"', '\\'].contains(c)).collect();
-    HeaderValue::from_str(&format!("299 - \"{quoted}\"")).ok()
 }

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use api::shadow::template_path;
 use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri, uri::PathAndQuery};
 use hyper::body::Incoming;
@@ -13,7 +14,7 @@ use kube::{Config, client::ConfigExt as _};
 use meta::Status;
 use tower::{BoxError, Layer as _, ServiceExt as _, util::BoxCloneSyncService};
 
-use super::{Place, headers::outward, templates::rewritten};
+use super::{Place, headers::outward};
 use crate::{
     child::Child,
     failure::{Failure, chain},
@@ -92,7 +93,7 @@ impl Forward {
             &self.base,
             match &self.place {
                 Place::Behind(path) => Cow::Owned(format!("{path}{asked}")),
-                Place::Templates => rewritten(asked),
+                Place::Templates => template_path(asked),
             },
         );
         let mut parts = self.origin.clone().into_parts();

@@ -207,7 +207,9 @@ mod tests {
     }
 
     fn containers(containers: Value) -> Value {
-        json!({ "spec": { "template": { "spec": { "containers": containers } } } })
+        let mut object = json!({ "spec": { "template": { "spec": {} } } });
+        object["spec"]["template"]["spec"]["containers"] = containers;
+        object
     }
 
     #[test]

@@ -260,8 +260,10 @@ mod tests {
     }
 
     fn deployment(spec: Value) -> Value {
-        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web", "creationTimestamp": null },
-                "spec": spec })
+        let mut object = json!({ "apiVersion": "apps/v1", "kind": "Deployment",
+                                 "metadata": { "name": "web", "creationTimestamp": null } });
+        object["spec"] = spec;
+        object
     }
 
     #[test]

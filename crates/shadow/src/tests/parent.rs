@@ -262,7 +262,7 @@ impl Parent {
                     .and_then(|version| version.parse().ok())
                     .unwrap_or(state.version);
                 drop(state);
-                return self.watched(path.to_owned(), from, &parameter("labelSelector").unwrap_or_default());
+                return self.watched(path, from, &parameter("labelSelector").unwrap_or_default());
             }
             Method::GET if is_collection => {
                 Ok(state.list(path, &parameter("labelSelector").unwrap_or_default()))
@@ -271,7 +271,7 @@ impl Parent {
             Method::POST if path == MANIFESTS => state.create(path, body, dry),
             Method::POST => try_out(path, body, dry),
             Method::PUT => state.replace(path, body, dry),
-            Method::PATCH => state.apply(path, body, dry, parameter("force").is_some()),
+            Method::PATCH => state.apply(path, &body, dry, parameter("force").is_some()),
             Method::DELETE => state.remove(path, &body, dry),
             _ => Err(Status::method_not_allowed("no")),
         };
@@ -283,15 +283,18 @@ impl Parent {
         }
     }
 
-    fn watched(&self, path: String, from: u64, selector: &str) -> Response<Body> {
+    fn watched(&self, path: &str, from: u64, selector: &str) -> Response<Body> {
         let selector = LabelSelector::parse(selector).unwrap();
         let parent_events = |state: &State, after: u64| -> String {
             let inside = format!("{path}/");
             let text = state.events.iter().filter(|(version, at, _, object)| {
                 *version > after && at.starts_with(&inside) && selector.matches(&labels(object))
             });
-            text.map(|(_, _, kind, object)| format!("{}\n", json!({ "type": kind, "object": object })))
-                .collect()
+            text.fold(String::new(), |mut lines, (_, _, kind, object)| {
+                lines.push_str(&json!({ "type": kind, "object": object }).to_string());
+                lines.push('\n');
+                lines
+            })
         };
         // Later events are found by asking again: what the follower does after a watch has ended.
         // Subscribed first: what changes in between ends this watch at once.
@@ -374,18 +377,18 @@ impl State {
     }
 
     /// Fields that are there with another value belong to somebody else.
-    fn apply(&mut self, path: &str, object: Value, dry: bool, force: bool) -> Result<Value, Status> {
+    fn apply(&mut self, path: &str, object: &Value, dry: bool, force: bool) -> Result<Value, Status> {
         let mut merged = self.objects.get(path).cloned().unwrap_or_else(|| json!({ "metadata": {} }));
         let replicas = |object: &Value| object["template"]["spec"]["replicas"].clone();
         let conflict = !replicas(&merged).is_null()
-            && !replicas(&object).is_null()
-            && replicas(&merged) != replicas(&object);
+            && !replicas(object).is_null()
+            && replicas(&merged) != replicas(object);
         if conflict && !force {
             return Err(Status::conflict(
                 "Apply failed with 1 conflict: conflict with \"other\": .template.spec.replicas",
             ));
         }
-        json_patch::merge(&mut merged, &object);
+        json_patch::merge(&mut merged, object);
         Ok(if dry { merged } else { self.put(path, merged) })
     }
 
@@ -444,7 +447,8 @@ fn try_out(path: &str, mut object: Value, dry: bool) -> Result<Value, Status> {
 }
 
 fn discovery(path: &str, accept: &str) -> Response<Body> {
-    let groups: &[(&str, &str, &[(&str, &str, bool)])] = if path == "/api" {
+    type Kinds = &'static [(&'static str, &'static str, bool)];
+    let groups: &[(&str, &str, Kinds)] = if path == "/api" {
         &[(
             "",
             "v1",

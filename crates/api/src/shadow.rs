@@ -1,35 +1,44 @@
-//! From the path of an object to that of its template (contract `clusternet.md`, section 7.1).
+//! `shadow/v1alpha1`: ordinary objects as templates, served by the hub and stored as Manifests (contract `clusternet.md`,
+//! sections 4.8 and 7.1).
 
 use std::borrow::Cow;
 
-/// Where templates are.
-const SHADOW: &str = "/apis/shadow/v1alpha1";
+/// The API group. Objects keep their own in their `apiVersion`.
+pub const GROUP: &str = "shadow";
+/// The API version.
+pub const VERSION: &str = "v1alpha1";
 
 /// Groups whose objects are never templates: those of Clusternet and Clusterway, and questions about the caller.
 fn is_itself(group: &str) -> bool {
     [".clusternet.io", ".clusterpedia.io", ".clusterway.io"].iter().any(|suffix| group.ends_with(suffix))
-        || ["shadow", "clusterpedia.io", "authentication.k8s.io", "authorization.k8s.io"].contains(&group)
+        || [GROUP, "clusterpedia.io", "authentication.k8s.io", "authorization.k8s.io"].contains(&group)
 }
 
 /// The path and query under which a template is, of the path and query of its object. Discovery, schemas and everything else
 /// that is no object stay where they are.
-pub(super) fn rewritten(target: &str) -> Cow<'_, str> {
+///
+/// ```
+/// use api::shadow::template_path;
+/// let web = "/apis/apps/v1/namespaces/qux/deployments/web";
+/// assert_eq!(template_path(web), "/apis/shadow/v1alpha1/namespaces/qux/deployments/web");
+/// assert_eq!(template_path("/apis/apps/v1"), "/apis/apps/v1");
+/// ```
+pub fn template_path(target: &str) -> Cow<'_, str> {
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     match object(path) {
-        Some(rest) => Cow::Owned(format!("{SHADOW}/{rest}{query}")),
+        Some(rest) => Cow::Owned(format!("/apis/{GROUP}/{VERSION}/{rest}{query}")),
         None => Cow::Borrowed(target),
     }
 }
 
 /// What stands behind group and version.
 fn object(path: &str) -> Option<&str> {
-    let rest = match path.strip_prefix("/api/v1/") {
-        Some(rest) => rest,
-        None => {
-            let (group, rest) = path.strip_prefix("/apis/")?.split_once('/')?;
-            let (version, rest) = rest.split_once('/')?;
-            (version.starts_with('v') && !is_itself(group)).then_some(rest)?
-        }
+    let rest = if let Some(rest) = path.strip_prefix("/api/v1/") {
+        rest
+    } else {
+        let (group, rest) = path.strip_prefix("/apis/")?.split_once('/')?;
+        let (version, rest) = rest.split_once('/')?;
+        (version.starts_with('v') && !is_itself(group)).then_some(rest)?
     };
     (!rest.is_empty()).then_some(rest)
 }
@@ -49,7 +58,7 @@ mod tests {
             ),
             ("/apis/demo.io/v1beta1/volumes", "/apis/shadow/v1alpha1/volumes"),
         ] {
-            assert_eq!(rewritten(asked), sent);
+            assert_eq!(template_path(asked), sent);
         }
     }
 
@@ -69,7 +78,7 @@ mod tests {
             "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
             "/apis/shadow/v1alpha1/deployments",
         ] {
-            assert_eq!(rewritten(path), path);
+            assert_eq!(template_path(path), path);
         }
     }
 }

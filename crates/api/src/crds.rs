@@ -18,6 +18,7 @@ use crate::{
     },
     clusters::{ClusterRegistrationRequest, ManagedCluster},
     pedia::{ClusterSyncResources, PediaCluster},
+    policy::{ClusterImportPolicy, PediaClusterLifecycle},
     search::ResourceCollection,
 };
 
@@ -28,6 +29,8 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
         ManagedCluster::crd(),
         PediaCluster::crd(),
         ClusterSyncResources::crd(),
+        ClusterImportPolicy::crd(),
+        PediaClusterLifecycle::crd(),
         ResourceCollection::crd(),
         Manifest::crd(),
     ]

@@ -3,6 +3,7 @@
 //! * [`clusters`]: `clusters.clusternet.io/v1beta1`, stored as CRDs.
 //! * [`proxies`]: `proxies.clusternet.io/v1alpha1`, served by the hub, not stored.
 //! * [`pedia`]: `cluster.clusterpedia.io/v1alpha2`, what is synchronised from which cluster, stored as CRDs.
+//! * [`policy`]: `policy.clusterpedia.io/v1alpha1`, clusters of other platforms, stored as CRDs.
 //! * [`search`]: `clusterpedia.io/v1beta1`, served by the hub, not stored; `search.clusterway.io/v1alpha1`, collections of
 //!   one's own, stored as a CRD.
 //! * [`apps`]: `apps.clusternet.io/v1alpha1`, what is deployed to which clusters; only the CRD of Manifests is installed yet.
@@ -17,6 +18,7 @@ pub mod clusters;
 pub mod crds;
 pub mod names;
 pub mod pedia;
+pub mod policy;
 pub mod proxies;
 mod schema;
 pub mod search;

@@ -3,6 +3,7 @@
 mod cost;
 mod echo;
 mod loader;
+mod policies;
 mod rest;
 mod search;
 mod shapes;
@@ -155,6 +156,7 @@ pub fn all() -> Vec<Bench> {
             name: "search-postgres",
             run: |fleet, options| Box::pin(search::on_postgres(fleet, options)),
         },
+        Bench { name: "policies", run: |fleet, _| Box::pin(policies::policies(fleet)) },
         // Last: they leave many pods in a child.
         Bench { name: "idle", run: |fleet, _| Box::pin(rest::idle(fleet)) },
         Bench { name: "sync", run: |fleet, _| Box::pin(sync::sync(fleet)) },

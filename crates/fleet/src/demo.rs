@@ -46,7 +46,7 @@ pub async fn run(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
     visit(fleet, &shell, &child, &registered, &visitor).await?;
 
     progress.title(
-        "Both children become searchable through their tunnels: a PediaCluster needs nothing but the id",
+        "Both children become searchable through their tunnels: one policy for all that register, now and later",
     );
     make_searchable(fleet, &parent).await?;
 
@@ -161,27 +161,16 @@ async fn visit(
     shell.show(&format!("cat {}", shown(&back))).await
 }
 
-/// Names the children for the search, as an administrator would, and lets the visitor's group search them.
+/// Applies the policy that makes every registered cluster searchable, as an administrator would, and lets the visitor's
+/// group search them.
 async fn make_searchable(fleet: &Fleet, parent: &Shell) -> anyhow::Result<()> {
-    for child in fleet.children() {
-        let registered = fleet.registered(&child).await?.context("a child is not registered")?;
-        let manifest = format!(
-            "apiVersion: cluster.clusterpedia.io/v1alpha2
-kind: PediaCluster
-metadata: {{ name: {} }}
-spec:
-  clusterId: {}
-  syncResources:
-    - {{ group: \"\", resources: [pods, namespaces, nodes] }}
-    - {{ group: apps, resources: [\"*\"] }}
-",
-            child.name, registered.id
-        );
-        fleet.progress().command(format_args!("kubectl apply -f - <<EOF\n{manifest}EOF"));
-        parent.pipe("kubectl apply -f -", &manifest).await?;
-    }
-    parent.show("kubectl wait pediaclusters --all --for=condition=Ready --timeout=60s").await?;
-    parent.show("kubectl get pediaclusters").await?;
+    parent.show("kubectl apply -f deploy/policies/managedclusters.yaml").await?;
+    let clusters: Vec<String> =
+        fleet.children().iter().map(|child| format!("pediacluster/{}", child.name)).collect();
+    let clusters = clusters.join(" ");
+    parent.show(&format!("kubectl wait {clusters} --for=create --timeout=60s")).await?;
+    parent.show(&format!("kubectl wait {clusters} --for=condition=Ready --timeout=60s")).await?;
+    parent.show("kubectl get clusterimportpolicies,pediaclusterlifecycles,pediaclusters").await?;
     for child in fleet.children() {
         grant(fleet, parent, "search-one-cluster.yaml", ("CLUSTER", &child.name)).await?;
     }

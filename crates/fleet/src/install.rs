@@ -163,6 +163,8 @@ impl Fleet {
             "managedclusters.clusters.clusternet.io",
             "pediaclusters.cluster.clusterpedia.io",
             "clustersyncresources.cluster.clusterpedia.io",
+            "clusterimportpolicies.policy.clusterpedia.io",
+            "pediaclusterlifecycles.policy.clusterpedia.io",
         ] {
             let name = format!("crd/{crd}");
             parent.kubectl_ok(&["wait", &name, "--for=condition=Established", "--timeout=60s"]).await?;

@@ -1,5 +1,7 @@
 //! The public face: parse once, render often.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use crate::{
@@ -7,7 +9,7 @@ use crate::{
     error::Error,
     eval,
     limits::Limits,
-    syntax::{parse::parse, tree::Tree},
+    syntax::{parse::parse, reads, tree::Tree},
 };
 
 /// What a missing value and a null are printed as, as in Go. Import policies take it out of their results.
@@ -52,6 +54,22 @@ impl Template {
     /// The name given to [`Template::parse`].
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The fields of the data that the template looks at, as paths from the root: what lies elsewhere cannot change a
+    /// result. Nothing if it may be all of them.
+    ///
+    /// ```
+    /// use gotemplate::Template;
+    ///
+    /// let template = Template::parse("t", "{{ range .status.conditions }}{{ .type }}{{ $.metadata.name }}{{ end }}")?;
+    /// let paths: Vec<String> = template.paths().into_iter().flatten().map(|path| path.join(".")).collect();
+    /// assert_eq!(paths, ["metadata.name", "status.conditions"]);
+    /// assert_eq!(Template::parse("t", "{{ toJson . }}")?.paths(), None);
+    /// # Ok::<(), gotemplate::Error>(())
+    /// ```
+    pub fn paths(&self) -> Option<BTreeSet<Vec<String>>> {
+        reads::paths(&self.tree)
     }
 
     /// Renders the template with `data` as its dot.

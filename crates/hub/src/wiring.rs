@@ -53,6 +53,13 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         &metrics,
     );
 
+    policy::start(
+        tasks,
+        client.clone(),
+        leadership.clone(),
+        policy::Options { namespace: args.namespace.clone(), ..policy::Options::default() },
+    );
+
     let serving = serving::Options {
         namespace: args.namespace.clone(),
         secret: SERVING_SECRET.to_owned(),

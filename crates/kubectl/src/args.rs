@@ -47,6 +47,9 @@ Examples:
   kubectl clusterway apply -f web.yaml
   kubectl clusterway get deployments -n qux
 
+  # What would this import policy make?
+  kubectl clusterway policy render -f deploy/policies/managedclusters.yaml
+
   # Let another cluster register; prints what to run there
   kubectl clusterway token create
 
@@ -229,6 +232,9 @@ pub(crate) enum Command {
     },
     /// Search all clusters at once: kubectl's get, and more conditions.
     Search(SearchFlags),
+    /// Try import policies before they are applied.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Print a script that teaches a shell to complete commands, flags and the names of clusters.
     Completion {
         /// The shell.
@@ -328,6 +334,27 @@ pub(crate) enum TokenCommand {
         #[arg(required = true, value_name = "TOKEN")]
         tokens: Vec<String>,
     },
+}
+
+/// `policy …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Print the PediaClusters that ClusterImportPolicies would make of the parent's objects, or why they would not.
+    Render(RenderFlags),
+}
+
+/// `policy render …`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RenderFlags {
+    /// The file with the ClusterImportPolicies; - is the standard input.
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub(crate) filename: PathBuf,
+    /// Only this source object.
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    pub(crate) source: Option<String>,
+    /// Print credentials too, instead of their size.
+    #[arg(long)]
+    pub(crate) show_credentials: bool,
 }
 
 /// How a list is printed.

@@ -1,7 +1,7 @@
 //! `kubectl-clusterway`, the kubectl plug-in; also answers to the name `kubectl-clusternet`.
 //!
 //! It visits a child, and keeps templates in the parent, with the caller's own kubectl, and saves typing for what plain kubectl
-//! can do too: searching all clusters, listing them, making registration tokens, writing kubeconfigs.
+//! can do too: searching all clusters, listing them, making registration tokens, writing kubeconfigs, trying import policies.
 //!
 //! Deliberately absent: commands of kubectl's own. They are kubectl's, of whatever version the caller has.
 
@@ -16,6 +16,7 @@ mod parent;
 mod passthrough;
 mod progress;
 mod relay;
+mod render;
 mod search;
 mod token;
 mod version;
@@ -24,7 +25,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use crate::{
     args::{
-        Cli, Command, Name, TokenCommand,
+        Cli, Command, Name, PolicyCommand, TokenCommand,
         split::{Call, split},
     },
     failure::Failure,
@@ -108,6 +109,9 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
             kubeconfig::search::print(connection, wanted.as_deref(), merge).await?;
         }
         Some(Command::Search(flags)) => return search::search(connection, &flags).await,
+        Some(Command::Policy(PolicyCommand::Render(flags))) => {
+            return render::render(connection, &flags).await;
+        }
         Some(Command::Completion { shell }) => output::data(&completion::script(shell, name))?,
         Some(Command::Version) => output::data(&format!("{:#}\n", version::version()))?,
         Some(Command::Complete { words }) => return completion::answer(name, &words).await,

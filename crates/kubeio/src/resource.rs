@@ -28,6 +28,11 @@ impl Resource {
         if group.is_empty() { version.clone() } else { format!("{group}/{version}") }
     }
 
+    /// Where one of its objects is; without a namespace for a kind that has none.
+    pub fn object_path(&self, namespace: Option<&str>, name: &str) -> String {
+        format!("{}/{}", self.path(namespace), segment(name))
+    }
+
     /// Where its objects are, in one namespace or in all.
     pub(crate) fn path(&self, namespace: Option<&str>) -> String {
         let [group, version, plural] = [&self.group, &self.version, &self.plural].map(|part| segment(part));
@@ -74,5 +79,6 @@ mod tests {
             Resource::new("", "v1", "pods").path(Some("a/../b?")),
             "/api/v1/namespaces/a%2F..%2Fb%3F/pods"
         );
+        assert_eq!(Resource::new("", "v1", "nodes").object_path(None, "a/b"), "/api/v1/nodes/a%2Fb");
     }
 }

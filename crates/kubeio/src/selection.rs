@@ -1,10 +1,15 @@
-//! Which objects of a resource.
+//! Which objects of a resource, and what of them.
 
 use url::form_urlencoded::Serializer;
 
-use crate::Resource;
+use crate::{Resource, request::JSON};
 
-/// Which objects of which resource.
+/// Asks for metadata only, and takes whole objects from a server that cannot leave the rest out.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+pub(crate) const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
+/// Which objects of which resource, and what of them.
 ///
 /// ```
 /// use kubeio::{Resource, Selection};
@@ -22,12 +27,24 @@ pub struct Selection {
     pub label_selector: Option<String>,
     /// A field selector, as kubectl takes it.
     pub field_selector: Option<String>,
+    /// Only `metadata` of each object, where the server can leave the rest out.
+    pub metadata_only: bool,
 }
 
 impl Selection {
     /// All objects of `resource`.
     pub fn all(resource: Resource) -> Self {
-        Self { resource, namespace: None, label_selector: None, field_selector: None }
+        Self { resource, namespace: None, label_selector: None, field_selector: None, metadata_only: false }
+    }
+
+    /// What a list of them is asked for as.
+    pub(crate) fn accept_list(&self) -> &'static str {
+        if self.metadata_only { METADATA_LIST } else { JSON }
+    }
+
+    /// What a watch of them is asked for as.
+    pub(crate) fn accept_watch(&self) -> &'static str {
+        if self.metadata_only { METADATA } else { JSON }
     }
 
     /// A query that selects them.

@@ -3,7 +3,7 @@
 //! Values are shown in a few characters, and those of Secrets never: of a Secret only `type`, `immutable` and the metadata
 //! are shown, without the annotations in which tools keep copies of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::names::apps::annotations::{KUBECTL_LAST_APPLIED, LAST_APPLIED};
 use meta::Quantity;
@@ -155,9 +155,8 @@ type Visit<'v> = dyn FnMut(&str, Option<&Value>, Option<&Value>) + 'v;
 fn walk(path: &mut String, before: Option<&Value>, after: Option<&Value>, visit: &mut Visit<'_>) {
     match (before, after) {
         (Some(Value::Object(before)), Some(Value::Object(after))) => {
-            let keys: BTreeMap<&String, ()> =
-                before.keys().chain(after.keys()).map(|key| (key, ())).collect();
-            for key in keys.into_keys() {
+            let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            for key in keys {
                 deeper(path, key, |path| walk(path, before.get(key), after.get(key), visit));
             }
         }

@@ -7,6 +7,7 @@
 //! * [`lease`]: leader election on `coordination.k8s.io` Leases.
 //! * [`logging`], [`metrics`], [`tls`]: set up once in `main`, handed down from there.
 //! * [`program`]: from the log to the exit code.
+//! * [`watch`]: watches of our own kinds that one odd object does not end.
 //!
 //! Deliberately absent: global state (nothing here is reachable without being passed), and any knowledge of
 //! Clusterway's kinds.
@@ -22,6 +23,7 @@ pub mod metrics;
 pub mod program;
 mod tasks;
 pub mod tls;
+pub mod watch;
 
 pub use backoff::Backoff;
 pub use duration::parse_duration;

@@ -1,5 +1,5 @@
 //! The CRDs are as the contract has them (sections 1.1 to 1.3), and `deploy/crds` is up to date. Those of search and
-//! synchronisation are in [`crate::pedia`].
+//! synchronisation are in [`crate::pedia`], those of import policies in [`crate::policy`].
 
 use serde_json::{Value, json};
 
@@ -7,11 +7,13 @@ use crate::manifests;
 
 const UUID: &str = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
 
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 7] = [
     "ClusterRegistrationRequest",
     "ManagedCluster",
     "PediaCluster",
     "ClusterSyncResources",
+    "ClusterImportPolicy",
+    "PediaClusterLifecycle",
     "ResourceCollection",
 ];
 
@@ -275,7 +277,9 @@ fn quantities_are_numbers_or_strings_of_the_known_form() {
 
 #[test]
 fn conditions_are_those_of_kubernetes_and_a_plain_list() {
-    for kind in ["ClusterRegistrationRequest", "ManagedCluster", "PediaCluster"] {
+    for kind in
+        KINDS.into_iter().filter(|kind| !["ClusterSyncResources", "ResourceCollection"].contains(kind))
+    {
         let conditions = schema(kind)["properties"]["status"]["properties"]["conditions"].clone();
         assert!(conditions["x-kubernetes-list-type"].is_null());
         let condition = &conditions["items"];

@@ -9,4 +9,6 @@ mod manifests;
 #[cfg(test)]
 mod pedia;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod roles;

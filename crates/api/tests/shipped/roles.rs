@@ -56,6 +56,8 @@ fn rules(manifest: &Manifest) -> Vec<Value> {
 
 /// Off unless somebody applies it, and its file says what it costs.
 const EVERY_SECRET_OF_THE_HUB: &str = "clusterway:hub:pediacluster-secrets";
+/// In the parent, for import policies: takes in what the parent's administrator labels, and nothing else.
+const POLICIES: &str = "clusterway:hub:policies";
 /// In a child, for the search: takes in what the child's owner labels, and nothing else.
 const READER: &str = "clusterway:reader";
 
@@ -71,10 +73,16 @@ fn no_shipped_role_is_wider_than_it_says() {
                 assert_eq!((rule["verbs"].clone(), manifest.kind()), (json!(["get"]), "Role"));
                 faults.retain(|fault| fault != "Secrets without resourceNames");
             }
+            if manifest.file.starts_with("deploy/policies/") {
+                // Not applied unless somebody wants the policy; each file says what it costs.
+                assert_eq!(rule["verbs"], json!(["get", "list", "watch"]), "{}", manifest.title());
+                faults.retain(|fault| !fault.starts_with("Secrets"));
+            }
             found.extend(faults.iter().map(|fault| format!("{}: {fault}: {rule}", manifest.title())));
         }
         let aggregates = !manifest.object["aggregationRule"].is_null();
-        assert!(!aggregates || manifest.name() == READER, "{} takes in foreign rules", manifest.title());
+        let known = [READER, POLICIES].contains(&manifest.name());
+        assert!(!aggregates || known, "{} takes in foreign rules", manifest.title());
     }
     assert!(roles > 20, "only {roles} rules were seen");
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -93,6 +101,29 @@ fn the_reader_of_a_child_only_reads_and_no_secrets() {
     for rule in presets.into_iter().flat_map(rules) {
         assert_eq!(rule["verbs"], json!(["get", "list", "watch"]), "{rule}");
         assert!(!rule["resources"].as_array().unwrap().contains(&json!("secrets")), "{rule}");
+    }
+}
+
+#[test]
+fn the_hub_reads_for_policies_what_is_labelled_and_no_more() {
+    let label = api::names::policy::AGGREGATE_LABEL;
+    let all = manifests::all();
+    let role = all.iter().find(|m| m.kind() == "ClusterRole" && m.name() == POLICIES).unwrap();
+    let selector = &role.object["aggregationRule"]["clusterRoleSelectors"];
+    assert_eq!(*selector, json!([{ "matchLabels": { label: "true" } }]));
+    let labelled: Vec<_> = all.iter().filter(|m| !m.object["metadata"]["labels"][label].is_null()).collect();
+    assert!(labelled.len() >= 3 && labelled.iter().all(|m| m.file.starts_with("deploy/policies/")));
+    // What a platform's policy brings along: its clusters, and Secrets.
+    for manifest in all.iter().filter(|m| m.file.starts_with("deploy/policies/")) {
+        for rule in rules(manifest) {
+            let rule = (rule["apiGroups"].clone(), rule["resources"].clone());
+            let known =
+                [("cluster.x-k8s.io", "clusters"), ("cluster.karmada.io", "clusters"), ("", "secrets")];
+            assert!(
+                known.iter().any(|(group, resource)| rule == (json!([group]), json!([resource]))),
+                "{rule:?}"
+            );
+        }
     }
 }
 

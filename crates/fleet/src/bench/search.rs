@@ -75,12 +75,12 @@ impl Storage {
 
 /// Takes the figures with a SQLite file.
 pub(super) async fn on_sqlite(fleet: &Fleet, options: &Options) -> anyhow::Result<Vec<Figure>> {
-    search(fleet, options, Storage::sqlite(fleet, options.pods)?).await
+    Box::pin(search(fleet, options, Storage::sqlite(fleet, options.pods)?)).await
 }
 
 /// Takes the figures with a PostgreSQL server that is started for it.
 pub(super) async fn on_postgres(fleet: &Fleet, options: &Options) -> anyhow::Result<Vec<Figure>> {
-    let mut figures = search(fleet, options, Storage::postgres().await?).await?;
+    let mut figures = Box::pin(search(fleet, options, Storage::postgres().await?)).await?;
     for figure in &mut figures {
         "search-postgres".clone_into(&mut figure.bench);
     }
@@ -195,7 +195,7 @@ impl<'a> World<'a> {
     }
 
     async fn measure(&self, loader: &Loader) -> anyhow::Result<Vec<Figure>> {
-        let mut figures = self.stored()?;
+        let mut figures = self.stored();
         figures.extend(self.first_uses(loader).await?);
         let (direct, static_answer) = self.references(loader).await?;
         figures.push(comparison("reference_direct_get", "ms", direct));
@@ -237,13 +237,13 @@ impl<'a> World<'a> {
     }
 
     /// What the store takes on disk, and how fast it was filled, if it was.
-    fn stored(&self) -> anyhow::Result<Vec<Figure>> {
+    fn stored(&self) -> Vec<Figure> {
         let bytes: u64 = self.storage.files.iter().map(|path| size(path)).sum();
         let mut figures = vec![comparison("disk", "MB", bytes as f64 / 1e6)];
         if self.filled.written > 0 {
             figures.push(comparison("written", "1/s", self.filled.per_second));
         }
-        Ok(figures)
+        figures
     }
 
     /// The first query of a field, and how long it then takes until such queries are quick.

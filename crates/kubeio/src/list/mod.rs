@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     Error, Lane, Selection, Transport,
-    request::{Chunks, IDLE, JSON, Patience, open_json},
+    request::{Chunks, IDLE, Patience, open_json},
+    selection::METADATA_LIST,
 };
 
 /// What to list, and how.
@@ -90,7 +91,7 @@ pub(crate) async fn newest_version(
     let mut request = ListRequest::new(selection.clone());
     request.page_size = NonZeroU32::new(1);
     let response =
-        open_json(transport, &request.path(None, request.page_size), METADATA, Lane::Short).await?;
+        open_json(transport, &request.path(None, request.page_size), METADATA_LIST, Lane::Short).await?;
     let mut chunks = Chunks::new(response.into_body());
     let mut scanner = ListScanner::default();
     while let Some(chunk) = chunks.next(Instant::now() + IDLE).await? {
@@ -99,9 +100,6 @@ pub(crate) async fn newest_version(
     }
     Ok(scanner.finish()?.resource_version)
 }
-
-/// Asks for metadata only, and takes whole objects from a server that cannot leave the rest out.
-const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 /// A list that is being read. Nothing is sent before [`List::next`] is called.
 ///
@@ -190,7 +188,9 @@ impl List {
                 sleep_until(*when).await;
                 let path = self.request.path(self.token.as_deref(), self.page_size);
                 let asked = Instant::now();
-                let response = open_json(&*self.transport, &path, JSON, Lane::Short).await?;
+                let response =
+                    open_json(&*self.transport, &path, self.request.selection.accept_list(), Lane::Short)
+                        .await?;
                 let chunks = Chunks::new(response.into_body());
                 self.state =
                     State::Reading(Box::new(Page { chunks, scanner: ListScanner::default(), asked }));

@@ -90,6 +90,7 @@ fn what_is_asked_for_stands_in_the_path() {
         namespace: Some(String::from("default")),
         label_selector: Some(String::from("app in (a,b)")),
         field_selector: Some(String::from("metadata.name=a")),
+        metadata_only: false,
     };
     let request = |at| ListRequest { at, page_size: None, ..ListRequest::new(selection.clone()) };
     let base = "/apis/apps/v1/namespaces/default/deployments\

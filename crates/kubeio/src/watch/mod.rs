@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     Error, Lane, Selection, Transport,
-    request::{Chunks, JSON, open_json},
+    request::{Chunks, open_json},
 };
 
 /// A watch lasts so many seconds, spread so that those begun together do not end together. Some networks drop a
@@ -59,7 +59,9 @@ impl Watch {
     pub async fn begin(transport: &dyn Transport, request: &WatchRequest) -> Result<Self, Error> {
         let seconds = rand::rng().random_range(LASTS);
         let began = Instant::now();
-        let response = open_json(transport, &request.path(seconds), JSON, Lane::Watch).await?;
+        let response =
+            open_json(transport, &request.path(seconds), request.selection.accept_watch(), Lane::Watch)
+                .await?;
         Ok(Self {
             chunks: Chunks::new(response.into_body()),
             scanner: Some(WatchScanner::default()),

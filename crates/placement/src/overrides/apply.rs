@@ -166,6 +166,11 @@ impl<'a> Applying<'a> {
     }
 
     fn error(&self, by: Option<OverrideRef>, fault: Fault) -> OverrideError {
-        OverrideError { by, cluster: self.cluster.key.clone(), path: fault.path, problem: fault.problem }
+        OverrideError {
+            by: by.map(Box::new),
+            cluster: self.cluster.key.clone(),
+            path: fault.path,
+            problem: fault.problem,
+        }
     }
 }

@@ -41,7 +41,7 @@ impl fmt::Display for OverrideRef {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverrideError {
     /// The override; none where the feed itself is at fault.
-    pub by: Option<OverrideRef>,
+    pub by: Option<Box<OverrideRef>>,
     /// The cluster.
     pub cluster: ClusterKey,
     /// The path in the object, a JSON pointer; empty for the whole.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::given::{cluster, deployment, globalization, one, render};
 
 fn patch(operations: impl IntoIterator<Item = Value>) -> Result<(), OverrideError> {
-    let value = Value::from_iter(operations).to_string();
+    let value = operations.into_iter().collect::<Value>().to_string();
     render(&deployment(), &[one("JSONPatch", value)]).map(|_| ())
 }
 
@@ -36,7 +36,7 @@ fn many_operations_on_large_lists_are_refused_by_their_work() {
     let list: Vec<u8> = vec![0; 100_000];
     let start = json!({ "op": "add", "path": "/x", "value": list });
     let turns = (0..9_000).map(|_| json!({ "op": "move", "from": "/x/0", "path": "/x/-" }));
-    let value = Value::from_iter(std::iter::once(start).chain(turns)).to_string();
+    let value = std::iter::once(start).chain(turns).collect::<Value>().to_string();
     let limits = Limits { value_bytes: value.len(), result_bytes: 4 << 20, ..Limits::default() };
     let rule = one("JSONPatch", value);
     let error = object(&deployment(), &cluster(), &[&rule], &limits).unwrap_err();
@@ -81,7 +81,7 @@ fn large_deep_and_self_repeating_values_are_refused() {
         format!("{}1{}", "[".repeat(100), "]".repeat(100)),
         format!("{}1{}", "{\"a\":".repeat(100), "}".repeat(100)),
         "[".repeat(200_000),
-        (0..200).map(|n| format!("{}a:\n", " ".repeat(n))).collect(),
+        (0..200).map(|n| " ".repeat(n) + "a:\n").collect(),
         bomb,
         String::from("a: &a [*a]"),
     ] {

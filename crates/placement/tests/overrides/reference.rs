@@ -44,7 +44,6 @@ fn index(step: &str) -> Option<usize> {
 /// The value with what is at `steps` changed by `change`, which is given the holder of the last step.
 fn at(value: Value, steps: &[String], change: &dyn Fn(Value, &str) -> Option<Value>) -> Option<Value> {
     match (steps, value) {
-        ([], _) => None,
         ([last], value) => change(value, last),
         ([first, rest @ ..], Value::Object(mut fields)) => {
             let inner = fields.remove(first)?;

@@ -23,7 +23,6 @@ mod lifecycle;
 mod naming;
 mod objects;
 mod pulse;
-mod readable;
 mod related;
 mod reseal;
 mod run;

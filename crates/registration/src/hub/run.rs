@@ -16,7 +16,7 @@ use kube::{
         watcher::Event,
     },
 };
-use runtime::{OnError, Tasks, lease::Leadership, metrics::Metrics};
+use runtime::{OnError, Tasks, lease::Leadership, metrics::Metrics, watch::readable};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
@@ -26,7 +26,6 @@ use super::{
     counters::Counters,
     io::Error,
     labels, lifecycle,
-    readable::watch_readable,
     related::{Wake, wakes, watch_config},
 };
 
@@ -76,7 +75,7 @@ async fn lead(
 
 async fn answer_requests(context: Arc<Context>) -> anyhow::Result<()> {
     let (store, writer) = reflector::store();
-    let requests = watch_readable(Api::all(context.client.clone()), watch_config())
+    let requests = readable(Api::all(context.client.clone()), watch_config())
         .default_backoff()
         .modify(prune_request)
         .reflect(writer)
@@ -92,7 +91,7 @@ async fn answer_requests(context: Arc<Context>) -> anyhow::Result<()> {
 async fn judge_clusters(context: Arc<Context>) -> anyhow::Result<()> {
     let (store, writer) = reflector::store();
     let seen = context.clone();
-    let clusters = watch_readable(Api::all(context.client.clone()), watch_config())
+    let clusters = readable(Api::all(context.client.clone()), watch_config())
         .default_backoff()
         .modify(prune_cluster)
         .inspect(move |event| match event {

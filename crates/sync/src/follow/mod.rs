@@ -133,6 +133,7 @@ fn steps(
             namespace: wanted.namespace.clone(),
             label_selector: wanted.labels.clone(),
             field_selector: wanted.fields.clone(),
+            metadata_only: false,
         };
         let request = FollowRequest {
             resume: resume.map(str::to_owned),

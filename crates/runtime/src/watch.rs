@@ -1,4 +1,4 @@
-//! A watch that one unreadable object does not end.
+//! Watches of our own kinds.
 
 use std::fmt::Debug;
 
@@ -11,19 +11,19 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-/// Watches objects of a kind and leaves out, with a warning, those that do not fit it: objects stored before our CRD
-/// was applied were never checked against its schema.
-pub(super) fn watch_readable<K>(
+/// Watches objects of a kind and leaves out, with a warning, those that do not fit it, so that one does not hide all the
+/// others: objects stored before a CRD was applied were never checked against its schema.
+pub fn readable<K>(
     objects: Api<DeserializeGuard<K>>,
     config: watcher::Config,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    watcher(objects, config).try_filter_map(|event| std::future::ready(Ok(readable(event))))
+    watcher(objects, config).try_filter_map(|event| std::future::ready(Ok(fitting(event))))
 }
 
-fn readable<K>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>>
+fn fitting<K>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>>
 where
     K: Resource<DynamicType = ()>,
 {
@@ -48,26 +48,24 @@ where
 
 #[cfg(test)]
 mod tests {
-    use api::clusters::ManagedCluster;
+    use k8s_openapi::api::core::v1::ConfigMap;
     use serde_json::json;
 
     use super::*;
 
-    fn stored(spec: &serde_json::Value) -> DeserializeGuard<ManagedCluster> {
-        let meta = json!({ "name": "one", "namespace": "clusternet-one" });
-        serde_json::from_value(json!({
-            "apiVersion": "clusters.clusternet.io/v1beta1", "kind": "ManagedCluster", "metadata": meta, "spec": spec,
-        }))
+    fn stored(data: &serde_json::Value) -> DeserializeGuard<ConfigMap> {
+        let meta = json!({ "name": "one", "namespace": "default" });
+        serde_json::from_value(
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data }),
+        )
         .unwrap()
     }
 
     #[test]
     fn an_object_that_does_not_fit_is_left_out() {
-        let good = stored(&json!({ "clusterId": "id", "clusterType": "EdgeCluster", "syncMode": "Pull" }));
-        let bad = stored(&json!({ "clusterId": 7 }));
-        assert!(
-            matches!(readable(Event::Apply(good)), Some(Event::Apply(cluster)) if cluster.name_any() == "one")
-        );
-        assert!(readable(Event::Apply(bad)).is_none());
+        let good = stored(&json!({ "a": "1" }));
+        let bad = stored(&json!(7));
+        assert!(matches!(fitting(Event::Apply(good)), Some(Event::Apply(map)) if map.name_any() == "one"));
+        assert!(fitting(Event::Apply(bad)).is_none());
     }
 }

@@ -1,0 +1,312 @@
+//! Runs the controllers while this hub leads.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use api::{
+    pedia::PediaCluster,
+    policy::{ClusterImportPolicy, PediaClusterLifecycle},
+};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{
+    Api, Client, ResourceExt as _,
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt as _,
+        controller::{self, Action, ReconcileRequest, applier, trigger_self},
+        reflector::{self, ObjectRef, Store},
+        watcher::{self, Event, watcher},
+    },
+};
+use parking_lot::Mutex;
+use rand::RngExt as _;
+use runtime::{Backoff, OnError, Tasks, lease::Leadership, watch::readable};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    Options,
+    examine::{Shared, examine, policy_of},
+    parent::{KubeParent, Refusal, over},
+    registry::Registry,
+    worker,
+};
+
+/// The first wait after a failure, and the longest.
+const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_mins(1)];
+/// From this many failures in a row on, a failure is worth a line in the log.
+const WORTH_SAYING: u32 = 4;
+
+/// Starts the import of clusters in this process. It works while `leadership` is held; everything it does is safe should
+/// two processes believe to lead.
+pub fn start(tasks: &Tasks, client: Client, leadership: watch::Receiver<Leadership>, options: Options) {
+    let group = tasks.clone();
+    tasks.spawn("import policies", lead(group, client, leadership, options));
+}
+
+async fn lead(tasks: Tasks, client: Client, mut leadership: watch::Receiver<Leadership>, options: Options) {
+    while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
+        tracing::info!("the import of clusters begins");
+        let term = tasks.child();
+        let (group, client, options) = (term.clone(), client.clone(), options.clone());
+        term.supervise("import of clusters", OnError::Restart, move || {
+            work(group.child(), client.clone(), options.clone())
+        });
+        let ended = leadership.wait_for(|leadership| !leadership.held).await.is_err();
+        term.cancel();
+        tracing::info!("the import of clusters ends");
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Both controllers, until one of them fails.
+async fn work(tasks: Tasks, client: Client, options: Options) -> anyhow::Result<()> {
+    let (registry, wakes) = Registry::new();
+    let parent = Arc::new(KubeParent(over(client.clone())));
+    let shared = Arc::new(Shared { parent, registry, options });
+    let (store, writer) = reflector::store();
+    let registry = Arc::clone(&shared.registry);
+    let mut digests = Digests::default();
+    let lifecycles = readable(Api::<_>::all(client.clone()), watch_config())
+        .default_backoff()
+        .modify(|lifecycle: &mut PediaClusterLifecycle| lifecycle.metadata.managed_fields = None)
+        .inspect_ok(move |event| {
+            if let Event::Apply(lifecycle) | Event::InitApply(lifecycle) | Event::Delete(lifecycle) = event
+                && let Some(policy) = policy_of(lifecycle)
+            {
+                registry.lifecycle_changed(policy);
+            }
+            if let Event::Delete(lifecycle) = event {
+                registry.depends_only(&lifecycle.name_any(), &[]);
+            }
+        })
+        .reflect(writer)
+        .try_filter_map(move |event| {
+            let changed = match event {
+                Event::Apply(lifecycle) | Event::InitApply(lifecycle) => {
+                    digests.changed(&lifecycle.metadata).then_some(lifecycle)
+                }
+                Event::Delete(lifecycle) => {
+                    digests.forget(&lifecycle.name_any());
+                    None
+                }
+                Event::Init | Event::InitDone => None,
+            };
+            std::future::ready(Ok(changed))
+        });
+    let queue = stream::select_all([
+        trigger_self(lifecycles, ()).boxed(),
+        woken(wakes).boxed(),
+        changed_clusters(&client).boxed(),
+    ]);
+    let ended = tokio::select! {
+        () = examine_lifecycles(&shared, store.clone(), queue) => "the controller of lifecycles ended",
+        () = govern(&tasks, &client, &shared, &store) => "the watch of policies ended",
+    };
+    tasks.cancel();
+    anyhow::bail!(ended)
+}
+
+/// How watches are run: shorter than the idle time-outs of load balancers.
+fn watch_config() -> watcher::Config {
+    watcher::Config::default().timeout(240)
+}
+
+type Wake = Result<ReconcileRequest<PediaClusterLifecycle>, watcher::Error>;
+
+fn lifecycle(name: &str) -> ReconcileRequest<PediaClusterLifecycle> {
+    ObjectRef::new(name).into()
+}
+
+fn woken(wakes: mpsc::Receiver<String>) -> impl Stream<Item = Wake> + Send {
+    stream::unfold(wakes, |mut wakes| async move { Some((Ok(lifecycle(&wakes.recv().await?)), wakes)) })
+}
+
+/// Tells what has changed from what only has another status, by digests.
+#[derive(Default)]
+struct Digests(HashMap<String, u64>);
+
+impl Digests {
+    /// Whether the object is new or has changed in anything but its status.
+    fn changed(&mut self, meta: &ObjectMeta) -> bool {
+        let mut hasher = DefaultHasher::new();
+        let owners = meta.owner_references.iter().flatten().map(|owner| &owner.uid);
+        (&meta.uid, meta.generation, &meta.finalizers, meta.deletion_timestamp.is_some()).hash(&mut hasher);
+        owners.for_each(|uid| uid.hash(&mut hasher));
+        let digest = hasher.finish();
+        self.0.insert(meta.name.clone().unwrap_or_default(), digest) != Some(digest)
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+}
+
+/// The lifecycles of PediaClusters that somebody has changed, or that are gone.
+fn changed_clusters(client: &Client) -> impl Stream<Item = Wake> + Send + use<> {
+    let clusters: Api<PartialObjectMeta<PediaCluster>> = Api::all(client.clone());
+    let mut digests = Digests::default();
+    watcher(clusters, watch_config()).default_backoff().try_filter_map(move |event| {
+        let wake = match event {
+            Event::Apply(cluster) => digests.changed(&cluster.metadata).then(|| cluster.name_any()),
+            Event::InitApply(cluster) => {
+                // The first sight of one is no change: all lifecycles are looked at when the hub starts.
+                let known = digests.0.contains_key(&cluster.name_any());
+                (digests.changed(&cluster.metadata) && known).then(|| cluster.name_any())
+            }
+            Event::Delete(cluster) => {
+                digests.forget(&cluster.name_any());
+                Some(cluster.name_any())
+            }
+            Event::Init | Event::InitDone => None,
+        };
+        std::future::ready(Ok(wake.map(|name| lifecycle(&name))))
+    })
+}
+
+async fn examine_lifecycles(
+    shared: &Arc<Shared>,
+    store: Store<PediaClusterLifecycle>,
+    queue: impl Stream<Item = Wake> + Send,
+) {
+    let config = controller::Config::default().concurrency(shared.options.concurrency.max(1));
+    let failures: Arc<Mutex<HashMap<String, Backoff>>> = Arc::default();
+    let succeeded = Arc::clone(&failures);
+    let round = move |lifecycle: Arc<PediaClusterLifecycle>, shared: Arc<Shared>| {
+        let succeeded = Arc::clone(&succeeded);
+        async move {
+            let next = examine(&shared, &lifecycle).await?;
+            succeeded.lock().remove(&lifecycle.name_any());
+            Ok::<_, Refusal>(Action::requeue(next.mul_f64(rand::rng().random_range(0.8..=1.2))))
+        }
+        .boxed()
+    };
+    let after_failure = move |lifecycle: Arc<PediaClusterLifecycle>, error: &Refusal, _| {
+        let name = lifecycle.name_any();
+        let [first, longest] = WAITS;
+        let mut failures = failures.lock();
+        let backoff = failures.entry(name.clone()).or_insert_with(|| Backoff::new(first, longest));
+        let wait = backoff.next();
+        if backoff.failures() >= WORTH_SAYING {
+            tracing::warn!(lifecycle = name, %error, "a cluster could not be brought in step, trying again");
+        } else {
+            tracing::debug!(lifecycle = name, %error, "a cluster could not be brought in step, trying again");
+        }
+        Action::requeue(wait)
+    };
+    applier(round, after_failure, Arc::clone(shared), store, queue.boxed(), config)
+        .for_each(|result| async move {
+            if let Err(controller::Error::QueueError(error)) = result {
+                tracing::warn!(%error, "a watch failed, trying again");
+            }
+        })
+        .await;
+}
+
+/// Keeps a worker for each policy.
+async fn govern(
+    tasks: &Tasks,
+    client: &Client,
+    shared: &Arc<Shared>,
+    lifecycles: &Store<PediaClusterLifecycle>,
+) {
+    let mut governor = Governor {
+        tasks: tasks.clone(),
+        client: client.clone(),
+        shared: Arc::clone(shared),
+        lifecycles: lifecycles.clone(),
+        workers: HashMap::new(),
+        incoming: None,
+    };
+    let policies = readable(Api::<_>::all(client.clone()), watch_config()).default_backoff();
+    let mut policies = std::pin::pin!(policies);
+    while let Some(event) = policies.next().await {
+        match event {
+            Ok(event) => governor.take(event),
+            Err(error) => tracing::warn!(%error, "the watch of ClusterImportPolicies failed, trying again"),
+        }
+    }
+}
+
+struct Governor {
+    tasks: Tasks,
+    client: Client,
+    shared: Arc<Shared>,
+    lifecycles: Store<PediaClusterLifecycle>,
+    workers: HashMap<String, Worker>,
+    /// The names a list has shown so far.
+    incoming: Option<Vec<String>>,
+}
+
+struct Worker {
+    uid: Option<String>,
+    policy: watch::Sender<Arc<ClusterImportPolicy>>,
+    tasks: Tasks,
+}
+
+impl Governor {
+    fn take(&mut self, event: Event<ClusterImportPolicy>) {
+        match event {
+            Event::Init => self.incoming = Some(Vec::new()),
+            Event::InitApply(policy) => {
+                self.incoming.get_or_insert_default().push(policy.name_any());
+                self.appoint(policy);
+            }
+            Event::InitDone => {
+                let shown = self.incoming.take().unwrap_or_default();
+                let gone: Vec<String> =
+                    self.workers.keys().filter(|name| !shown.contains(name)).cloned().collect();
+                for name in &gone {
+                    self.dismiss(name);
+                }
+            }
+            Event::Apply(policy) => self.appoint(policy),
+            Event::Delete(policy) => self.dismiss(&policy.name_any()),
+        }
+    }
+
+    fn appoint(&mut self, mut policy: ClusterImportPolicy) {
+        policy.metadata.managed_fields = None;
+        let name = policy.name_any();
+        if self.workers.get(&name).is_some_and(|worker| worker.uid != policy.uid()) {
+            self.dismiss(&name);
+        }
+        let policy = Arc::new(policy);
+        if let Some(worker) = self.workers.get(&name) {
+            worker.policy.send_if_modified(|before| {
+                let changed = matters(before) != matters(&policy);
+                *before = if changed { Arc::clone(&policy) } else { Arc::clone(before) };
+                changed
+            });
+            return;
+        }
+        let tasks = self.tasks.child();
+        let (sender, receiver) = watch::channel(Arc::clone(&policy));
+        let working = worker::supervise(
+            Arc::clone(&self.shared),
+            over(self.client.clone()),
+            self.lifecycles.clone(),
+            receiver,
+        );
+        tasks.spawn(format!("ClusterImportPolicy {name}"), working);
+        self.workers.insert(name, Worker { uid: policy.uid(), policy: sender, tasks });
+    }
+
+    fn dismiss(&mut self, name: &str) {
+        if let Some(worker) = self.workers.remove(name) {
+            worker.tasks.cancel();
+            self.shared.registry.forget(name);
+        }
+    }
+}
+
+/// What a worker begins anew for; what it writes itself is not among it.
+fn matters(policy: &ClusterImportPolicy) -> (Option<i64>, bool) {
+    (policy.metadata.generation, policy.metadata.deletion_timestamp.is_some())
+}

@@ -38,8 +38,8 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
     .into()
 }
 
-/// The CRDs of `apps.clusternet.io` but Manifests. Nothing serves them yet, and a parent does not get what nothing serves: who makes the
-/// hub serve them appends them in [`parent`], and `cargo xtask gen` writes them.
+/// The CRDs of `apps.clusternet.io` but Manifests. Nothing serves them yet, and a parent does not get what nothing serves: who
+/// makes the hub serve them appends them in [`parent`], and `cargo xtask gen` writes them.
 pub fn distribution() -> Vec<CustomResourceDefinition> {
     [
         Subscription::crd(),

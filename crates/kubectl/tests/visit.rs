@@ -89,10 +89,19 @@ fn a_signal_ends_kubectl_and_nothing_is_left_behind() {
 #[test]
 fn a_forgotten_cluster_is_asked_for_and_kubectls_help_needs_none() {
     let directory = tempfile::tempdir().unwrap();
-    let output = plug_in(directory.path(), "echo \"$@\"").args(["get", "pods"]).output().unwrap();
+    let output = plug_in(directory.path(), "echo \"$@\"").args(["logs", "web-0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("--cluster-id is missing") && text.contains("clusterway clusters"), "{text}");
     let output = plug_in(directory.path(), "echo \"$@\"").args(["get", "--help"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "get --help\n");
+}
+
+#[test]
+fn without_a_cluster_kubectl_works_on_templates() {
+    let directory = tempfile::tempdir().unwrap();
+    let output =
+        plug_in(directory.path(), "echo \"$@\"").args(["get", "pods", "-n", "qux"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "get pods -n qux\n");
+    assert_eq!((output.status.code(), left_behind(directory.path())), (Some(0), 0));
 }

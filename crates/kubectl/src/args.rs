@@ -349,7 +349,7 @@ pub(crate) struct RenderFlags {
     /// The file with the ClusterImportPolicies; - is the standard input.
     #[arg(long, short = 'f', value_name = "FILE")]
     pub(crate) filename: PathBuf,
-    /// Only this source object.
+    /// Only this source object; without a namespace, in that of the policy.
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub(crate) source: Option<String>,
     /// Print credentials too, instead of their size.

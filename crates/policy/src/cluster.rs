@@ -14,7 +14,8 @@ pub(crate) struct Rendered {
     spec: Map<String, Value>,
 }
 
-/// What is kept in step with the source after the PediaCluster was made. Everything else is its users'.
+/// What is kept in step with the source after the PediaCluster was made. Everything else is its users'. The contract (8.3)
+/// has six of these; the first is ours, for clusters that are read through their tunnel.
 const KEPT: [&str; 7] =
     ["clusterId", "apiserver", "kubeconfig", "caData", "tokenData", "certData", "keyData"];
 /// One of them is needed to get anywhere.

@@ -7,25 +7,27 @@ use api::{
         finalizers,
         lifecycle::{
             CLUSTER_CREATED, CLUSTER_EXISTED, CLUSTER_UPDATED, CREATED, CREATION_FAILED, ORPHAN,
-            OWNER_FAILED, PATCH_FAILED, REFERENCE_NOT_FOUND, SOURCE_NOT_FOUND, UPDATING, WAIT_DEPENDENT,
+            OWNER_FAILED, PATCH_FAILED, SOURCE_NOT_FOUND, UPDATING, WAIT_DEPENDENT,
         },
     },
     policy::{PediaClusterLifecycle, PediaClusterLifecycleStatus, ResolvedReference},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kubeio::{Error, Resource};
+use kubeio::Error;
 use serde_json::{Value, json};
 
 use crate::{
     Options, Problem,
     cluster::{conflict, is_owned, is_owned_alone},
-    conditions, grant,
+    conditions,
+    gather::{self, Gatherer, Missing},
+    grant,
     parent::{Parent, Refusal, Write},
     recipe::{Location, Recipe},
     registry::{Readiness, Registry},
+    renderers::Renderers,
     template::Objects,
-    usable,
 };
 
 /// Where PediaClusters are.
@@ -43,6 +45,7 @@ const RESYNC: Duration = Duration::from_mins(30);
 pub(crate) struct Shared {
     pub(crate) parent: Arc<dyn Parent>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) renderers: Renderers,
     pub(crate) options: Options,
 }
 
@@ -54,8 +57,28 @@ struct Findings {
 
 /// What a lifecycle's PediaCluster is made from.
 struct Gathered {
-    recipe: Recipe,
+    recipe: Arc<Recipe>,
     objects: Objects,
+}
+
+/// Why it does not go on, and when to look again.
+struct Stop {
+    why: Problem,
+    next: Duration,
+}
+
+impl Stop {
+    /// Nobody tells when that changes.
+    fn untold(why: Problem) -> Self {
+        Self { why, next: AGAIN }
+    }
+}
+
+/// What the watches of sources, references, policies and PediaClusters tell when it changes.
+impl From<Problem> for Stop {
+    fn from(why: Problem) -> Self {
+        Self { why, next: RESYNC }
+    }
 }
 
 /// Brings the PediaCluster of a lifecycle in step, and the status of the lifecycle. When to look again.
@@ -68,7 +91,7 @@ pub(crate) async fn examine(shared: &Shared, lifecycle: &PediaClusterLifecycle) 
     if let Some(patch) = with_finalizer(lifecycle) {
         shared.parent.write(Write::Merge(path.clone(), patch)).await?;
     }
-    let Some(found) = findings(shared, lifecycle).await? else { return Ok(AGAIN) };
+    let Some(found) = findings(shared, lifecycle).await? else { return Ok(RESYNC) };
     if lifecycle.status.as_ref() != Some(&found.status) {
         // What is absent has to be said, or the old value would stay.
         let status = json!({ "conditions": found.status.conditions, "references": found.status.references });
@@ -94,20 +117,24 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
     let mut set = |type_: &str, holds: bool, why: &Problem| {
         conditions::set(&mut status.conditions, type_, holds, why, generation, Timestamp::now());
     };
-    let failed = match existing {
+    let next = match existing {
         None => {
             let created = match gathered {
-                Ok(gathered) => create(shared, &gathered, &name, &uid).await?,
-                Err(problem) => Err(problem),
+                Ok(gathered) => create(shared, gathered, &name, &uid).await?,
+                Err(stop) => Err(stop),
             };
-            let why = created.as_ref().err().cloned().unwrap_or_else(|| Problem::new(CLUSTER_CREATED, ""));
-            set(CREATED, created.is_ok(), &why);
-            if created.is_ok() {
-                set(UPDATING, true, &Problem::new(CLUSTER_UPDATED, ""));
-            } else {
-                conditions::remove(&mut status.conditions, UPDATING);
+            match created {
+                Ok(()) => {
+                    set(CREATED, true, &Problem::new(CLUSTER_CREATED, ""));
+                    set(UPDATING, true, &Problem::new(CLUSTER_UPDATED, ""));
+                    RESYNC
+                }
+                Err(Stop { why, next }) => {
+                    set(CREATED, false, &why);
+                    conditions::remove(&mut status.conditions, UPDATING);
+                    next
+                }
             }
-            created.is_err()
         }
         Some(cluster) => {
             if !conditions::holds(lifecycle.status.as_ref().map_or(&[], |status| &status.conditions), CREATED)
@@ -120,28 +147,35 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
                 set(CREATED, true, &Problem::new(reason, message));
             }
             let updated = match gathered {
-                Ok(gathered) => update(shared, &gathered, cluster_path, &cluster, &uid).await?,
-                Err(problem) => Err(problem),
+                Ok(gathered) => update(shared, gathered, cluster_path, &cluster, &uid).await?,
+                Err(stop) => Err(stop),
             };
-            let why = updated.as_ref().err().cloned().unwrap_or_else(|| Problem::new(CLUSTER_UPDATED, ""));
-            set(UPDATING, updated.is_ok(), &why);
-            updated.is_err()
+            match updated {
+                Ok(()) => {
+                    set(UPDATING, true, &Problem::new(CLUSTER_UPDATED, ""));
+                    RESYNC
+                }
+                Err(Stop { why, next }) => {
+                    set(UPDATING, false, &why);
+                    next
+                }
+            }
         }
     };
-    Ok(Some(Findings { status, next: if failed { AGAIN } else { RESYNC } }))
+    Ok(Some(Findings { status, next }))
 }
 
 /// Makes the PediaCluster, or says why not.
 async fn create(
     shared: &Shared,
-    from: &Gathered,
+    Gathered { recipe, objects }: Gathered,
     name: &str,
     uid: &str,
-) -> Result<Result<(), Problem>, Refusal> {
-    let rendered = from.recipe.may_begin(&from.objects).and_then(|()| from.recipe.cluster(&from.objects));
-    let cluster = match rendered {
+) -> Result<Result<(), Stop>, Refusal> {
+    let render = move || recipe.may_begin(&objects).and_then(|()| recipe.cluster(&objects));
+    let cluster = match shared.renderers.run(render).await? {
         Ok(rendered) => rendered.object(name, Some(uid)),
-        Err(problem) => return Ok(Err(problem)),
+        Err(problem) => return Ok(Err(problem.into())),
     };
     match shared.parent.write(Write::Create(CLUSTERS.to_owned(), cluster)).await {
         Ok(()) => {
@@ -150,7 +184,8 @@ async fn create(
         }
         Err(Refusal::Refused { why, about_owner }) => {
             let reason = if about_owner { OWNER_FAILED } else { CREATION_FAILED };
-            Ok(Err(Problem::new(reason, format!("the PediaCluster {name} cannot be made: {why}"))))
+            let problem = Problem::new(reason, format!("the PediaCluster {name} cannot be made: {why}"));
+            Ok(Err(Stop::untold(problem)))
         }
         Err(refusal) => Err(refusal),
     }
@@ -159,16 +194,16 @@ async fn create(
 /// Brings address and credentials of the PediaCluster in step, or says why not.
 async fn update(
     shared: &Shared,
-    from: &Gathered,
+    Gathered { recipe, objects }: Gathered,
     path: String,
     cluster: &Value,
     uid: &str,
-) -> Result<Result<(), Problem>, Refusal> {
-    let rendered = match from.recipe.cluster(&from.objects) {
+) -> Result<Result<(), Stop>, Refusal> {
+    let rendered = match shared.renderers.run(move || recipe.cluster(&objects)).await? {
         Ok(rendered) => rendered,
-        Err(problem) => return Ok(Err(problem)),
+        Err(problem) => return Ok(Err(problem.into())),
     };
-    let Some(changes) = rendered.changes(cluster) else { return Ok(Ok(())) };
+    let Some(mut changes) = rendered.changes(cluster) else { return Ok(Ok(())) };
     if !is_owned(cluster, uid)
         && let Some(why) = conflict(cluster, &rendered)
     {
@@ -177,50 +212,41 @@ async fn update(
             "the PediaCluster {name} was not made for this lifecycle, and {why}: nothing in it is changed. Rename one, or \
              delete the PediaCluster"
         );
-        return Ok(Err(Problem::new(PATCH_FAILED, message)));
+        return Ok(Err(Problem::new(PATCH_FAILED, message).into()));
     }
+    // Only what was just looked at is changed, not what somebody made in its place meanwhile.
+    changes["metadata"] = json!({ "resourceVersion": cluster["metadata"]["resourceVersion"] });
     match shared.parent.write(Write::Merge(path, changes)).await {
         Ok(()) => {
             tracing::info!(cluster = cluster["metadata"]["name"].as_str(), "brought in step with its source");
             Ok(Ok(()))
         }
         Err(Refusal::Refused { why, .. }) => {
-            Ok(Err(Problem::new(PATCH_FAILED, format!("the PediaCluster cannot be brought in step: {why}"))))
+            let message = format!("the PediaCluster cannot be brought in step: {why}");
+            Ok(Err(Stop::untold(Problem::new(PATCH_FAILED, message))))
         }
         Err(refusal) => Err(refusal),
     }
 }
 
 /// Finds the source and the references. Those that were found are added to `references`. Nothing, if it is too early to
-/// look for them.
+/// look for them: whoever knows more wakes the lifecycle.
 async fn gather(
     shared: &Shared,
     lifecycle: &PediaClusterLifecycle,
     references: &mut Vec<ResolvedReference>,
-) -> Result<Option<Result<Gathered, Problem>>, Refusal> {
+) -> Result<Option<Result<Gathered, Stop>>, Refusal> {
     let name = lifecycle.name_any();
     let mut depends_on = Vec::new();
     let gathered = gather_from(shared, lifecycle, references, &mut depends_on).await;
     shared.registry.depends_only(&name, &depends_on);
     match gathered {
-        Ok(gathered) => Ok(Some(Ok(gathered))),
-        Err(Missing::Says(problem)) => Ok(Some(Err(problem))),
+        Ok(gathered) => Ok(gathered.map(Ok)),
+        Err(Missing::Says(problem)) => Ok(Some(Err(problem.into()))),
+        Err(Missing::Forbidden(location)) => {
+            Ok(Some(Err(Stop::untold(forbidden(shared, lifecycle, &location)))))
+        }
         Err(Missing::Later(refusal)) => Err(refusal),
-        Err(Missing::Soon) => Ok(None),
-    }
-}
-
-/// Why what a PediaCluster is made from is not there.
-enum Missing {
-    Says(Problem),
-    Later(Refusal),
-    /// Whoever knows more wakes the lifecycle.
-    Soon,
-}
-
-impl From<Problem> for Missing {
-    fn from(problem: Problem) -> Self {
-        Self::Says(problem)
     }
 }
 
@@ -229,7 +255,7 @@ async fn gather_from(
     lifecycle: &PediaClusterLifecycle,
     references: &mut Vec<ResolvedReference>,
     depends_on: &mut Vec<u64>,
-) -> Result<Gathered, Missing> {
+) -> Result<Option<Gathered>, Missing> {
     let name = lifecycle.name_any();
     let Some(policy) = policy_of(lifecycle) else {
         let message = "no ClusterImportPolicy owns it; delete it, or let a policy with this name for a cluster take it over";
@@ -237,59 +263,37 @@ async fn gather_from(
     };
     match shared.registry.readiness(policy) {
         Readiness::Ready => {}
-        Readiness::Soon => return Err(Missing::Soon),
+        Readiness::Soon => return Ok(None),
         Readiness::Waits(why) => return Err(Problem::new(WAIT_DEPENDENT, why).into()),
     }
-    let recipe = Recipe::of(&lifecycle.spec)?;
-    let source = &lifecycle.spec.source;
-    let location = Location {
-        resource: Resource::new(&*source.group, &*source.version, &*source.resource),
-        namespace: source.namespace.clone(),
-        name: source.name.clone(),
-    };
+    let recipe = Arc::new(Recipe::of(&lifecycle.spec)?);
+    let location = gather::source(&lifecycle.spec.source);
     // Before it is read: a change from now on is not missed.
-    shared.registry.depends(&name, location.id());
-    depends_on.push(location.id());
-    let source = read(shared, policy, &location).await?;
-    let source = source.ok_or_else(|| {
-        Problem::new(SOURCE_NOT_FOUND, format!("there is no {location}, which it is imported from"))
-    })?;
-    let mut objects = Objects::of(source);
-    for reference in recipe.references() {
-        let location = reference.locate(&objects)?;
+    let mut depends = |location: &Location| {
         shared.registry.depends(&name, location.id());
         depends_on.push(location.id());
-        let object = read(shared, policy, &location).await?.ok_or_else(|| {
-            let message = format!("there is no {location}, which the policy calls {:?}", reference.key);
-            Problem::new(REFERENCE_NOT_FOUND, message)
-        })?;
-        objects.add(&reference.key, object);
-        references.push(location.resolved());
-    }
-    Ok(Gathered { recipe, objects })
+    };
+    depends(&location);
+    let gatherer = Gatherer {
+        reader: &*shared.parent,
+        renderers: &shared.renderers,
+        hub_namespace: &shared.options.namespace,
+    };
+    let source = gatherer.read(&location).await?.ok_or_else(|| {
+        Problem::new(SOURCE_NOT_FOUND, format!("there is no {location}, which it is imported from"))
+    })?;
+    let finds = |location: &Location| references.push(location.resolved());
+    let objects = gatherer.references(&recipe, source, depends, finds).await?;
+    Ok(Some(Gathered { recipe, objects }))
 }
 
-async fn read(shared: &Shared, policy: &str, location: &Location) -> Result<Option<Value>, Missing> {
+/// What has to be done for the hub to read an object.
+fn forbidden(shared: &Shared, lifecycle: &PediaClusterLifecycle, location: &Location) -> Problem {
     let Location { resource, namespace, .. } = location;
-    match shared.parent.read(&location.path()).await {
-        Ok(Some(object)) => {
-            let hub = &shared.options.namespace;
-            match usable::refused(&resource.group, &resource.plural, &object, hub) {
-                Some(why) => {
-                    Err(Problem::new(WAIT_DEPENDENT, format!("{location} is not read: {why}")).into())
-                }
-                None => Ok(Some(object)),
-            }
-        }
-        Ok(None) => Ok(None),
-        Err(Error::Forbidden(_)) => {
-            let namespace = Some(namespace.as_str()).filter(|namespace| !namespace.is_empty());
-            let grant = grant::line(policy, &resource.group, &resource.plural, namespace);
-            let message = format!("the hub may not read {location}. To let it: {grant}");
-            Err(Problem::new(WAIT_DEPENDENT, message).into())
-        }
-        Err(error) => Err(Missing::Later(later(&error))),
-    }
+    let namespace = Some(namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let policy = policy_of(lifecycle).unwrap_or_default();
+    let grant = grant::line(policy, &resource.group, &resource.plural, namespace, &shared.options.namespace);
+    Problem::new(WAIT_DEPENDENT, format!("the hub may not read {location}. To let it: {grant}"))
 }
 
 /// The lifecycle is going: so does the PediaCluster that was made for it.

@@ -7,7 +7,7 @@ use kubeio::Error;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::parent::{Parent, Refusal, Write};
+use crate::parent::{Parent, Reader, Refusal, Write};
 
 #[derive(Default)]
 pub(crate) struct FakeParent {
@@ -110,7 +110,7 @@ fn merge(object: &mut Value, patch: &Value) {
     }
 }
 
-impl Parent for FakeParent {
+impl Reader for FakeParent {
     fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Value>, Error>> {
         let answer = if self.forbidden.lock().contains(path) {
             Err(Error::Forbidden(String::from("no")))
@@ -119,7 +119,9 @@ impl Parent for FakeParent {
         };
         std::future::ready(answer).boxed()
     }
+}
 
+impl Parent for FakeParent {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>> {
         std::future::ready(self.done(write)).boxed()
     }

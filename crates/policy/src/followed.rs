@@ -8,13 +8,14 @@ use futures_util::{
     stream::{self, BoxStream, SelectAll},
 };
 use kubeio::{Error, FollowRequest, Follower, Selection, Step, Transport};
-use meta::RawObject;
+use meta::{ObjectError, RawObject};
 
 use crate::{
     imports::Negotiated,
     recipe::kubectl_resource,
     registry::{ObjectId, id},
     sources::Key,
+    usable::are_secrets,
 };
 
 /// What is followed.
@@ -42,6 +43,8 @@ pub(crate) enum News {
     Listing,
     /// A source object, in a list or because it has changed.
     Source { key: Key, json: Arc<[u8]>, listed: bool },
+    /// A source object, in a list or because it has changed, that cannot be read.
+    SourceUnreadable(ObjectError),
     /// A source object is gone.
     SourceGone(Key),
     /// The list of sources has come to its end.
@@ -85,7 +88,9 @@ impl Followed {
     ) -> Self {
         let mut source = Selection::all(negotiated.source.clone());
         source.namespace = policy.source.namespace.clone();
-        source.metadata_only = metadata_is_enough;
+        // The type of a Secret, which `usable` looks at, is not among its metadata.
+        source.metadata_only =
+            metadata_is_enough && !are_secrets(&negotiated.source.group, &negotiated.source.plural);
         let mut roles = vec![Role { is_source: true, selection: source }];
         for (reference, resource) in policy.references.iter().zip(&negotiated.references) {
             let mut selection = Selection::all(resource.clone());
@@ -151,7 +156,8 @@ impl Followed {
             }
             Step::Changed(changed) => object(changed, false),
             Step::Deleted(gone) => News::SourceGone(key(&gone)),
-            Step::Bookmark { .. } | Step::Unreadable(_) => return None,
+            Step::Unreadable(error) => News::SourceUnreadable(error),
+            Step::Bookmark { .. } => return None,
             Step::Failed { error, .. } => News::Failed(self.roles[at].clone(), error),
         })
     }

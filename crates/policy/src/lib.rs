@@ -6,13 +6,14 @@
 //! ```
 //!
 //! Two kinds of files: what should be, given what is (`template`, `imports`, `recipe`, `cluster`, `negotiate`,
-//! `sources`, `usable`, `grant`, `conditions`: pure functions, which [`preview`] shares with the kubectl plug-in); and the
-//! controllers (`run`, `worker`, `followed`, `examine`, `registry`, `parent`).
+//! `sources`, `plan`, `usable`, `grant`, `conditions`: pure functions, which [`preview`] shares with the kubectl plug-in); and the
+//! controllers (`run`, `worker`, `followed`, `examine`, `gather`, `renderers`, `registry`, `parent`).
 //!
 //! * Nothing of a source object is kept but a digest of what the templates look at, and of a reference its version: they are
 //!   Secrets more often than not. Only metadata is watched where the templates need no more, and of references never more.
 //! * A PediaClusterLifecycle goes when a complete list shows that its source is gone or no longer selected; never because
 //!   something could not be read or rendered.
+//! * A name stays with the object it was given to; a PediaCluster that was not made here is led nowhere else.
 //! * After its creation only address and credentials of a PediaCluster are written. The rest is its users'.
 //! * Messages name objects, fields and places in templates, never what they hold; nor do logs.
 //!
@@ -24,13 +25,16 @@ mod examine;
 #[cfg(test)]
 mod fake;
 mod followed;
+mod gather;
 mod grant;
 mod imports;
 mod negotiate;
 mod parent;
+mod plan;
 pub mod preview;
 mod recipe;
 mod registry;
+mod renderers;
 mod run;
 mod sources;
 mod template;

@@ -2,9 +2,9 @@
 
 use api::{
     names::policy::conditions::{NO_REFERENCE_RESOURCE, NO_SOURCE_RESOURCE},
-    policy::ClusterImportPolicySpec,
+    policy::{ClusterImportPolicySpec, PolicyReference},
 };
-use kubeio::{Discovered, Resource};
+use kubeio::{ApiResource, Discovered};
 
 use crate::{Problem, imports::Negotiated, recipe::kubectl_resource};
 
@@ -14,24 +14,38 @@ pub(crate) fn negotiate(
     discovered: &Discovered,
 ) -> Result<Negotiated, Problem> {
     let source = &policy.source;
-    let found = choose(discovered, &source.group, &source.resource, &source.versions);
+    let found = choose(discovered, &source.group, &source.resource, &source.versions).and_then(|api| {
+        let within = source.namespace.as_deref().unwrap_or_default();
+        if api.namespaced || within.is_empty() {
+            return Ok(api.resource.clone());
+        }
+        let name = kubectl_resource(&source.group, &source.resource);
+        Err(format!("{name} are in no namespace: remove spec.source.namespace"))
+    });
     let source = found.map_err(|why| Problem::new(NO_SOURCE_RESOURCE, format!("spec.source: {why}")))?;
     let references = policy.references.iter().map(|reference| {
-        let found = choose(discovered, &reference.group, &reference.resource, &reference.versions);
-        found.map_err(|why| {
-            Problem::new(NO_REFERENCE_RESOURCE, format!("spec.references[{}]: {why}", reference.key))
-        })
+        let PolicyReference { key, group, resource, versions, namespace_template, .. } = reference;
+        let found = choose(discovered, group, resource, versions).and_then(|api| {
+            let name = kubectl_resource(group, resource);
+            let field = format!("spec.references[{key}].namespaceTemplate");
+            match (api.namespaced, namespace_template.trim().is_empty()) {
+                (true, true) => Err(format!("{name} are namespaced: set {field}")),
+                (false, false) => Err(format!("{name} are in no namespace: remove {field}")),
+                _ => Ok(api.resource.clone()),
+            }
+        });
+        found.map_err(|why| Problem::new(NO_REFERENCE_RESOURCE, format!("spec.references[{key}]: {why}")))
     });
     Ok(Negotiated { source, references: references.collect::<Result<_, _>>()? })
 }
 
 /// The version the API server prefers, of those that are allowed.
-fn choose(
-    discovered: &Discovered,
+fn choose<'d>(
+    discovered: &'d Discovered,
     group: &str,
     plural: &str,
     allowed: &[String],
-) -> Result<Resource, String> {
+) -> Result<&'d ApiResource, String> {
     let there = || {
         discovered
             .resources
@@ -42,7 +56,7 @@ fn choose(
     let fitting = there().filter(|api| fits(&api.resource.version)).min_by_key(|api| api.priority);
     if let Some(api) = fitting {
         return if api.can("list") && api.can("watch") {
-            Ok(api.resource.clone())
+            Ok(api)
         } else {
             Err(format!("{} cannot be listed and watched", kubectl_resource(group, plural)))
         };
@@ -64,8 +78,8 @@ fn choose(
 
 #[cfg(test)]
 mod tests {
-    use api::policy::{PolicyReference, PolicySource};
-    use kubeio::{ApiResource, Unavailable};
+    use api::policy::PolicySource;
+    use kubeio::{Resource, Unavailable};
 
     use super::*;
 
@@ -89,8 +103,12 @@ mod tests {
             versions: versions.iter().map(|version| (*version).to_owned()).collect(),
             ..PolicySource::default()
         };
-        let reference =
-            PolicyReference { key: "s".into(), resource: "secrets".into(), ..PolicyReference::default() };
+        let reference = PolicyReference {
+            key: "s".into(),
+            resource: "secrets".into(),
+            namespace_template: "default".into(),
+            ..PolicyReference::default()
+        };
         ClusterImportPolicySpec { source, references: vec![reference], ..ClusterImportPolicySpec::default() }
     }
 
@@ -111,6 +129,37 @@ mod tests {
         assert_eq!(version(&[]), "v1");
         assert_eq!(version(&["v1beta1"]), "v1beta1");
         assert_eq!(version(&["v1alpha1", "v1beta1", "v1"]), "v1");
+    }
+
+    #[test]
+    fn a_scope_that_does_not_fit_is_named_with_what_to_do() {
+        let problem = |policy: &ClusterImportPolicySpec, server: &Discovered| {
+            negotiate(policy, server).map_err(|problem| (problem.reason, problem.message)).unwrap_err()
+        };
+        let mut without = policy(&[]);
+        without.references[0].namespace_template = String::from(" ");
+        assert_eq!(
+            problem(&without, &server()),
+            (
+                NO_REFERENCE_RESOURCE,
+                String::from(
+                    "spec.references[s]: secrets are namespaced: set spec.references[s].namespaceTemplate"
+                )
+            )
+        );
+        let mut flat = server();
+        flat.resources.iter_mut().for_each(|api| api.namespaced = false);
+        assert!(problem(&policy(&[]), &flat).1.ends_with("remove spec.references[s].namespaceTemplate"));
+        let mut within = policy(&[]);
+        within.source.namespace = Some(String::from("default"));
+        assert!(negotiate(&within, &server()).is_ok());
+        assert_eq!(
+            problem(&within, &flat),
+            (
+                NO_SOURCE_RESOURCE,
+                String::from("spec.source: clusters.x.io are in no namespace: remove spec.source.namespace")
+            )
+        );
     }
 
     #[test]

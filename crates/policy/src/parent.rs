@@ -21,11 +21,14 @@ const REFUSAL: usize = 64 << 10;
 /// What is passed on of a refusal's words.
 const WORDS: usize = 600;
 
-/// The parent as the rest of the crate sees it.
-pub(crate) trait Parent: Send + Sync {
+/// Whoever reads objects of the parent: the hub, or somebody who tries a policy.
+pub(crate) trait Reader: Send + Sync {
     /// The object at a path; nothing if there is none.
     fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Value>, Error>>;
+}
 
+/// The parent as the controllers see it.
+pub(crate) trait Parent: Reader {
     /// Writes.
     fn write(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>>;
 }
@@ -93,11 +96,13 @@ impl Transport for OverClient {
 /// The real parent.
 pub(crate) struct KubeParent(pub(crate) Arc<dyn Transport>);
 
-impl Parent for KubeParent {
+impl Reader for KubeParent {
     fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Value>, Error>> {
         Box::pin(read(&*self.0, path))
     }
+}
 
+impl Parent for KubeParent {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             let deletes = matches!(write, Write::Delete(..));
@@ -129,7 +134,7 @@ async fn beginning(mut body: kubeio::Body) -> Vec<u8> {
 }
 
 /// The object at a path; nothing if there is none.
-pub(crate) async fn read(transport: &dyn Transport, path: &str) -> Result<Option<Value>, Error> {
+async fn read(transport: &dyn Transport, path: &str) -> Result<Option<Value>, Error> {
     let body = match kubeio::get(transport, path, LARGEST).await {
         Ok(body) => body,
         Err(Error::NotFound(_)) => return Ok(None),
@@ -186,11 +191,8 @@ fn refusal(status: &Status) -> Refusal {
         409 => Refusal::Raced,
         404 => Refusal::Later(String::from("the API server does not have it (404)")),
         403 => {
-            let about_owner = says_owner(&status.message);
-            Refusal::Refused {
-                why: format!("the API server forbids it: {}", cut(&status.message)),
-                about_owner,
-            }
+            let about_owner = says_owner(&status.message) && denier(&status.message).is_none();
+            Refusal::Refused { why: forbidden(&status.message, about_owner), about_owner }
         }
         400 | 422 => {
             let causes = status.details.as_ref().map(|details| &details.causes[..]).unwrap_or_default();
@@ -201,8 +203,11 @@ fn refusal(status: &Status) -> Refusal {
             });
             let told = told.collect::<Vec<_>>().join("; ");
             let about_owner = causes.iter().any(|cause| says_owner(&cause.field));
-            let told =
-                if told.is_empty() { String::from("it does not say which field is wrong") } else { told };
+            let told = match denier(&status.message) {
+                _ if !told.is_empty() => told,
+                Some(denier) => format!("{denier} denies it; its log tells why"),
+                None => String::from("it does not say which field is wrong"),
+            };
             Refusal::Refused {
                 why: format!("the API server does not accept it ({}): {told}", status.code),
                 about_owner,
@@ -210,6 +215,38 @@ fn refusal(status: &Status) -> Refusal {
         }
         code => Refusal::Later(format!("the API server answered {code} {}", status.reason)),
     }
+}
+
+/// Of a 403 only what RBAC says is passed on: whoever else denies may quote what it was shown.
+fn forbidden(message: &str, about_owner: bool) -> String {
+    if let Some(denier) = denier(message) {
+        return format!("{denier} denies it; its log tells why");
+    }
+    if about_owner {
+        return String::from(
+            "the API server forbids it: the hub may not update pediaclusterlifecycles/finalizers, which an owner reference \
+             needs",
+        );
+    }
+    match message.split_once(" is forbidden: User ") {
+        Some((_, who)) if who.contains(" cannot ") => {
+            format!("the API server forbids it: User {}", cut(who))
+        }
+        _ => String::from(
+            "the API server forbids it, and neither RBAC nor a webhook nor a policy says so (403)",
+        ),
+    }
+}
+
+/// The webhook or policy that denies, by its name.
+fn denier(message: &str) -> Option<String> {
+    let named = |kind: &str, quote: char| {
+        let (_, rest) = message.split_once(&format!("{kind} {quote}"))?;
+        let (name, _) = rest.split_once(quote)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-.:".contains(c);
+        (name.len() <= 253 && name.chars().all(fits)).then(|| format!("the {kind} {name}"))
+    };
+    named("admission webhook", '"').or_else(|| named("ValidatingAdmissionPolicy", '\''))
 }
 
 fn cut(message: &str) -> String {
@@ -237,6 +274,25 @@ mod tests {
         assert!(told.ends_with("spec: Invalid value: \"object\": clusterId: remove apiserver"), "{told}");
         let told = refusal(&Status::new(500, "InternalError", "hunter2")).to_string();
         assert_eq!(told, "the API server answered 500 InternalError");
+    }
+
+    #[test]
+    fn of_what_is_forbidden_only_the_words_of_rbac_are_passed_on() {
+        let told = |message: &str| refusal(&Status::forbidden(message)).to_string();
+        let rbac = "pediaclusters.x \"a\" is forbidden: User \"hub\" cannot patch resource \"pediaclusters\"";
+        assert_eq!(
+            told(rbac),
+            "the API server forbids it: User \"hub\" cannot patch resource \"pediaclusters\""
+        );
+        let webhook = "admission webhook \"check.example.com\" denied the request: token hunter2 is forbidden: User x cannot";
+        assert_eq!(told(webhook), "the admission webhook check.example.com denies it; its log tells why");
+        let policy = "a is forbidden: ValidatingAdmissionPolicy 'fence' with binding 'b' denied request: hunter2 ownerReferences";
+        assert_eq!(told(policy), "the ValidatingAdmissionPolicy fence denies it; its log tells why");
+        assert!(!told("hunter2").contains("hunter2"));
+        let status = Status::new(400, "BadRequest", webhook);
+        assert!(
+            refusal(&status).to_string().ends_with("webhook check.example.com denies it; its log tells why")
+        );
     }
 
     #[test]

@@ -2,20 +2,27 @@
 //!
 //! The templates, the choice of versions and every reason are those of the controllers; what differs is who reads.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use api::policy::ClusterImportPolicySpec;
+use api::{
+    names::policy::{conditions::FAILED, lifecycle::WAIT_DEPENDENT},
+    policy::{ClusterImportPolicy, ClusterImportPolicySpec, PediaClusterLifecycle},
+};
 use kubeio::{Error, List, ListRequest, Selection, Transport, discover};
 use meta::RawObject;
 use serde_json::Value;
 
 use crate::{
-    cluster,
+    Problem,
+    cluster::{self, Rendered},
+    examine::{LIFECYCLES, policy_of},
+    gather::{Gatherer, Missing},
     imports::{Imports, Negotiated, Outcome, lifecycle},
     negotiate::negotiate,
-    parent::read,
+    parent::{KubeParent, Reader as _},
     recipe::{Location, Recipe, kubectl_resource},
-    template::Objects,
+    renderers::Renderers,
+    sources::{Key, Seen, Sources, Wanted},
     usable,
 };
 
@@ -40,10 +47,12 @@ pub enum Preview {
         /// Why, in a sentence.
         message: String,
     },
-    /// The policy does not select it.
+    /// It is not taken.
     Left {
         /// The source object.
         source: String,
+        /// Why, in a sentence.
+        why: String,
     },
 }
 
@@ -68,24 +77,62 @@ pub enum Failure {
 /// When the policy cannot be used, or its source objects cannot be read.
 pub async fn preview(
     transport: &Arc<dyn Transport>,
-    policy: &ClusterImportPolicySpec,
+    policy: &ClusterImportPolicy,
     only: Option<(&str, &str)>,
     hub_namespace: &str,
 ) -> Result<Vec<Preview>, Failure> {
-    let invalid =
-        |problem: crate::Problem| Failure::Invalid { reason: problem.reason, message: problem.message };
-    let imports = Imports::parse(policy).map_err(invalid)?;
+    let invalid = |problem: Problem| Failure::Invalid { reason: problem.reason, message: problem.message };
+    let spec = &policy.spec;
+    let imports = Imports::parse(spec).map_err(invalid)?;
     let discovered =
         discover(&**transport).await.map_err(|error| unreadable("what the parent has", &error))?;
-    let negotiated = negotiate(policy, &discovered).map_err(invalid)?;
-    let sources = match only {
-        Some((namespace, name)) => vec![one(transport, &negotiated, namespace, name).await?],
-        None => all(transport, policy, &negotiated).await?,
+    let negotiated = negotiate(spec, &discovered).map_err(invalid)?;
+    let reader = KubeParent(Arc::clone(transport));
+    let within = spec.source.namespace.as_deref().filter(|within| !within.is_empty());
+    let found = match only {
+        // Whoever names no namespace means the one of the policy.
+        Some((namespace, name)) => {
+            let namespace = if namespace.is_empty() { within.unwrap_or_default() } else { namespace };
+            vec![one(&reader, &negotiated, namespace, name).await?]
+        }
+        None => all(transport, spec, &negotiated).await?,
     };
-    let context = Context { transport, policy, negotiated: &negotiated, imports: &imports, hub_namespace };
-    let mut previews = Vec::with_capacity(sources.len());
-    for source in sources {
-        previews.push(context.preview(source).await?);
+    let trial = Trial {
+        policy,
+        negotiated: &negotiated,
+        gatherer: Gatherer { reader: &reader, renderers: &Renderers::default(), hub_namespace },
+    };
+    let mut previews = Vec::with_capacity(found.len());
+    let (mut sources, mut taken) = (Sources::default(), Vec::new());
+    for object in found {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let key: Key = (text("namespace"), text("name"));
+        let source = trial.at(&key).to_string();
+        let resource = &negotiated.source;
+        if let Some(why) = usable::refused(&resource.group, &resource.plural, &object, hub_namespace) {
+            previews.push(Preview::Left { source, why });
+        } else if let Some(within) = within.filter(|within| *within != key.0) {
+            let why = format!("spec.source.namespace is {within}");
+            previews.push(Preview::Left { source, why });
+        } else {
+            let outcome = imports.outcome(object.clone());
+            match &outcome {
+                Outcome::Left => {
+                    let why = String::from("spec.source.selectorTemplate does not select it");
+                    previews.push(Preview::Left { source, why });
+                }
+                Outcome::Failed(message) => {
+                    previews.push(nothing(source, None, Problem::new(FAILED, message)));
+                }
+                Outcome::Taken(_) => taken.push((key.clone(), object)),
+            }
+            sources.changed(key, Seen { digest: 0, outcome });
+        }
+    }
+    let holders = trial.holders(&sources).await;
+    let wanted = sources.wanted(&holders);
+    for (key, object) in taken {
+        previews.push(trial.preview(&wanted, &key, object).await);
     }
     Ok(previews)
 }
@@ -96,7 +143,7 @@ pub fn masked(cluster: Value) -> Value {
 }
 
 async fn one(
-    transport: &Arc<dyn Transport>,
+    reader: &KubeParent,
     negotiated: &Negotiated,
     namespace: &str,
     name: &str,
@@ -106,7 +153,7 @@ async fn one(
         namespace: namespace.to_owned(),
         name: name.to_owned(),
     };
-    let found = read(&**transport, &location.path()).await;
+    let found = reader.read(&location.path()).await;
     found
         .map_err(|error| unreadable(&location.to_string(), &error))?
         .ok_or_else(|| Failure::Unreadable(format!("there is no {location}")))
@@ -135,81 +182,66 @@ fn unreadable(what: &str, error: &Error) -> Failure {
     Failure::Unreadable(format!("{what} cannot be read: {error}"))
 }
 
-struct Context<'c> {
-    transport: &'c Arc<dyn Transport>,
-    policy: &'c ClusterImportPolicySpec,
-    negotiated: &'c Negotiated,
-    imports: &'c Imports,
-    hub_namespace: &'c str,
+fn nothing(source: String, name: Option<&str>, why: Problem) -> Preview {
+    let Problem { reason, message } = why;
+    Preview::Nothing { source, name: name.map(str::to_owned), reason, message }
 }
 
-impl Context<'_> {
-    async fn preview(&self, source: Value) -> Result<Preview, Failure> {
-        let text = |field: &str| source["metadata"][field].as_str().unwrap_or_default().to_owned();
-        let location = Location {
+struct Trial<'t> {
+    policy: &'t ClusterImportPolicy,
+    negotiated: &'t Negotiated,
+    gatherer: Gatherer<'t>,
+}
+
+impl Trial<'_> {
+    fn at(&self, (namespace, name): &Key) -> Location {
+        Location {
             resource: self.negotiated.source.clone(),
-            namespace: text("namespace"),
-            name: text("name"),
-        };
-        let title = location.to_string();
-        if usable::refused(&location.resource.group, &location.resource.plural, &source, self.hub_namespace)
-            .is_some()
-        {
-            return Ok(Preview::Left { source: title });
+            namespace: namespace.clone(),
+            name: name.clone(),
         }
-        match self.imports.outcome(source.clone()) {
-            Outcome::Left => Ok(Preview::Left { source: title }),
-            Outcome::Failed(message) => {
-                let reason = api::names::policy::conditions::FAILED;
-                Ok(Preview::Nothing { source: title, name: None, reason, message })
+    }
+
+    /// Who has the names that several objects would have, if the policy is applied already. Who may not read it is told as
+    /// if it were not.
+    async fn holders(&self, sources: &Sources) -> BTreeMap<String, Key> {
+        let mut holders = BTreeMap::new();
+        for name in sources.contested() {
+            let path = format!("{LIFECYCLES}/{name}");
+            let Ok(Some(lifecycle)) = self.gatherer.reader.read(&path).await else { continue };
+            let Ok(lifecycle) = serde_json::from_value::<PediaClusterLifecycle>(lifecycle) else { continue };
+            if policy_of(&lifecycle) == self.policy.metadata.name.as_deref() {
+                let source = lifecycle.spec.source;
+                holders.insert(name.to_owned(), (source.namespace, source.name));
             }
-            Outcome::Taken(name) => {
-                let rendered = self.render(source, &location, &name).await?;
-                Ok(match rendered {
-                    Ok(cluster) => Preview::Cluster { source: title, cluster },
-                    Err(problem) => Preview::Nothing {
-                        source: title,
-                        name: Some(name),
-                        reason: problem.reason,
-                        message: problem.message,
-                    },
-                })
+        }
+        holders
+    }
+
+    async fn preview(&self, wanted: &Wanted<'_>, key: &Key, object: Value) -> Preview {
+        let source = self.at(key).to_string();
+        if let Some((_, why)) = wanted.failures.iter().find(|(failed, _)| *failed == key) {
+            return nothing(source, None, Problem::new(FAILED, why));
+        }
+        let taken = wanted.lifecycles.iter().find(|(_, taken)| **taken == key);
+        let name = taken.map_or("", |(name, _)| *name);
+        match self.cluster(object, key).await {
+            Ok(rendered) => Preview::Cluster { source, cluster: rendered.object(name, None) },
+            Err(Missing::Says(problem)) => nothing(source, Some(name), problem),
+            Err(Missing::Forbidden(location)) => {
+                let message = format!("you may not read {location}, so nobody can say what would be made");
+                nothing(source, Some(name), Problem::new(WAIT_DEPENDENT, message))
+            }
+            Err(Missing::Later(why)) => {
+                nothing(source, Some(name), Problem::new(WAIT_DEPENDENT, why.to_string()))
             }
         }
     }
 
-    async fn render(
-        &self,
-        source: Value,
-        location: &Location,
-        name: &str,
-    ) -> Result<Result<Value, crate::Problem>, Failure> {
-        use api::names::policy::lifecycle::{REFERENCE_NOT_FOUND, WAIT_DEPENDENT};
-        let spec = lifecycle(self.policy, self.negotiated, &location.namespace, &location.name);
-        let recipe = match Recipe::of(&spec) {
-            Ok(recipe) => recipe,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        let mut objects = Objects::of(source);
-        for reference in recipe.references() {
-            let location = match reference.locate(&objects) {
-                Ok(location) => location,
-                Err(problem) => return Ok(Err(problem)),
-            };
-            let found = read(&**self.transport, &location.path()).await;
-            let Some(object) = found.map_err(|error| unreadable(&location.to_string(), &error))? else {
-                let message = format!("there is no {location}, which the policy calls {:?}", reference.key);
-                return Ok(Err(crate::Problem::new(REFERENCE_NOT_FOUND, message)));
-            };
-            let resource = &location.resource;
-            if let Some(why) = usable::refused(&resource.group, &resource.plural, &object, self.hub_namespace)
-            {
-                let message = format!("{location} is not read: {why}");
-                return Ok(Err(crate::Problem::new(WAIT_DEPENDENT, message)));
-            }
-            objects.add(&reference.key, object);
-        }
-        let rendered = recipe.may_begin(&objects).and_then(|()| recipe.cluster(&objects));
-        Ok(rendered.map(|rendered| rendered.object(name, None)))
+    async fn cluster(&self, object: Value, (namespace, name): &Key) -> Result<Rendered, Missing> {
+        let recipe = Recipe::of(&lifecycle(&self.policy.spec, self.negotiated, namespace, name))?;
+        let recipe = Arc::new(recipe);
+        let objects = self.gatherer.references(&recipe, object, |_| {}, |_| {}).await?;
+        Ok(recipe.may_begin(&objects).and_then(|()| recipe.cluster(&objects))?)
     }
 }

@@ -117,9 +117,20 @@ impl Registry {
         let _ = self.wakes.send(lifecycle.to_owned()).await;
     }
 
-    /// Whether the lifecycles of a policy may go on.
-    pub(crate) fn set_readiness(&self, policy: &str, readiness: Readiness) {
-        self.readiness.lock().insert(policy.to_owned(), readiness);
+    /// Whether the lifecycles of a policy may go on. True if that is news: then they are to be woken.
+    pub(crate) fn set_readiness(&self, policy: &str, readiness: Readiness) -> bool {
+        let mut all = self.readiness.lock();
+        let known = all.entry(policy.to_owned()).or_default();
+        let is_news = *known != readiness;
+        *known = readiness;
+        is_news
+    }
+
+    /// What a policy reads is listed anew. What its lifecycles waited for, they still wait for.
+    pub(crate) fn lists_anew(&self, policy: &str) {
+        if self.readiness(policy) == Readiness::Ready {
+            self.set_readiness(policy, Readiness::Soon);
+        }
     }
 
     /// Whether the lifecycles of a policy may go on.
@@ -137,6 +148,11 @@ impl Registry {
         if let Some(owner) = self.owners.lock().get(policy) {
             owner.notify_one();
         }
+    }
+
+    /// Lifecycles are gone, and nobody knows of which policies.
+    pub(crate) fn lifecycles_gone(&self) {
+        self.owners.lock().values().for_each(|owner| owner.notify_one());
     }
 
     /// The policy is gone.
@@ -174,8 +190,16 @@ mod tests {
     fn lifecycles_wait_for_a_policy_nobody_has_looked_at() {
         let (registry, _wakes) = Registry::new();
         assert_eq!(registry.readiness("p"), Readiness::Soon);
-        registry.set_readiness("p", Readiness::Ready);
+        assert!(
+            registry.set_readiness("p", Readiness::Ready) && !registry.set_readiness("p", Readiness::Ready)
+        );
         assert_eq!(registry.readiness("p"), Readiness::Ready);
+        registry.lists_anew("p");
+        assert_eq!(registry.readiness("p"), Readiness::Soon);
+        let waits = Readiness::Waits(String::from("forbidden"));
+        assert!(registry.set_readiness("p", waits.clone()));
+        registry.lists_anew("p");
+        assert!(!registry.set_readiness("p", waits), "what is tried again and fails again is no news");
         registry.forget("p");
         assert_eq!(registry.readiness("p"), Readiness::Soon);
     }

@@ -1,7 +1,7 @@
 //! Runs the controllers while this hub leads.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
     time::Duration,
@@ -33,6 +33,7 @@ use crate::{
     examine::{Shared, examine, policy_of},
     parent::{KubeParent, Refusal, over},
     registry::Registry,
+    renderers::Renderers,
     worker,
 };
 
@@ -69,35 +70,28 @@ async fn lead(tasks: Tasks, client: Client, mut leadership: watch::Receiver<Lead
 async fn work(tasks: Tasks, client: Client, options: Options) -> anyhow::Result<()> {
     let (registry, wakes) = Registry::new();
     let parent = Arc::new(KubeParent(over(client.clone())));
-    let shared = Arc::new(Shared { parent, registry, options });
+    let shared = Arc::new(Shared { parent, registry, renderers: Renderers::default(), options });
     let (store, writer) = reflector::store();
     let registry = Arc::clone(&shared.registry);
     let mut digests = Digests::default();
     let lifecycles = readable(Api::<_>::all(client.clone()), watch_config())
         .default_backoff()
         .modify(|lifecycle: &mut PediaClusterLifecycle| lifecycle.metadata.managed_fields = None)
-        .inspect_ok(move |event| {
-            if let Event::Apply(lifecycle) | Event::InitApply(lifecycle) | Event::Delete(lifecycle) = event
+        .reflect(writer)
+        .try_filter_map(move |event| {
+            if let Event::Apply(lifecycle) | Event::InitApply(lifecycle) | Event::Delete(lifecycle) = &event
                 && let Some(policy) = policy_of(lifecycle)
             {
                 registry.lifecycle_changed(policy);
             }
-            if let Event::Delete(lifecycle) = event {
-                registry.depends_only(&lifecycle.name_any(), &[]);
+            let News { changed, gone } = digests.take(event, |lifecycle| &lifecycle.metadata);
+            for name in &gone {
+                registry.depends_only(name, &[]);
             }
-        })
-        .reflect(writer)
-        .try_filter_map(move |event| {
-            let changed = match event {
-                Event::Apply(lifecycle) | Event::InitApply(lifecycle) => {
-                    digests.changed(&lifecycle.metadata).then_some(lifecycle)
-                }
-                Event::Delete(lifecycle) => {
-                    digests.forget(&lifecycle.name_any());
-                    None
-                }
-                Event::Init | Event::InitDone => None,
-            };
+            if !gone.is_empty() {
+                // Nobody says any more whose they were.
+                registry.lifecycles_gone();
+            }
             std::future::ready(Ok(changed))
         });
     let queue = stream::select_all([
@@ -128,23 +122,57 @@ fn woken(wakes: mpsc::Receiver<String>) -> impl Stream<Item = Wake> + Send {
     stream::unfold(wakes, |mut wakes| async move { Some((Ok(lifecycle(&wakes.recv().await?)), wakes)) })
 }
 
-/// Tells what has changed from what only has another status, by digests.
+/// Tells what has changed from what only has another status, by digests, and what is gone, even if a watch that broke off
+/// has missed it.
 #[derive(Default)]
-struct Digests(HashMap<String, u64>);
+struct Digests {
+    known: HashMap<String, u64>,
+    /// The names a list has shown so far.
+    listed: Option<HashSet<String>>,
+}
+
+/// What an event tells.
+struct News<K> {
+    /// An object that is new or has changed in anything but its status.
+    changed: Option<K>,
+    gone: Vec<String>,
+}
 
 impl Digests {
-    /// Whether the object is new or has changed in anything but its status.
+    fn take<K>(&mut self, event: Event<K>, meta: impl Fn(&K) -> &ObjectMeta) -> News<K> {
+        let mut news = News { changed: None, gone: Vec::new() };
+        match event {
+            Event::Init => self.listed = Some(HashSet::new()),
+            Event::InitApply(object) => {
+                if let Some(listed) = &mut self.listed {
+                    listed.insert(meta(&object).name.clone().unwrap_or_default());
+                }
+                news.changed = self.changed(meta(&object)).then_some(object);
+            }
+            Event::Apply(object) => news.changed = self.changed(meta(&object)).then_some(object),
+            Event::Delete(object) => news.gone.extend(meta(&object).name.clone()),
+            Event::InitDone => {
+                let listed = self.listed.take().unwrap_or_default();
+                news.gone.extend(self.known.keys().filter(|name| !listed.contains(*name)).cloned());
+            }
+        }
+        for name in &news.gone {
+            self.known.remove(name);
+        }
+        news
+    }
+
     fn changed(&mut self, meta: &ObjectMeta) -> bool {
         let mut hasher = DefaultHasher::new();
         let owners = meta.owner_references.iter().flatten().map(|owner| &owner.uid);
         (&meta.uid, meta.generation, &meta.finalizers, meta.deletion_timestamp.is_some()).hash(&mut hasher);
         owners.for_each(|uid| uid.hash(&mut hasher));
         let digest = hasher.finish();
-        self.0.insert(meta.name.clone().unwrap_or_default(), digest) != Some(digest)
+        self.known.insert(meta.name.clone().unwrap_or_default(), digest) != Some(digest)
     }
 
-    fn forget(&mut self, name: &str) {
-        self.0.remove(name);
+    fn knows(&self, name: &str) -> bool {
+        self.known.contains_key(name)
     }
 }
 
@@ -152,22 +180,14 @@ impl Digests {
 fn changed_clusters(client: &Client) -> impl Stream<Item = Wake> + Send + use<> {
     let clusters: Api<PartialObjectMeta<PediaCluster>> = Api::all(client.clone());
     let mut digests = Digests::default();
-    watcher(clusters, watch_config()).default_backoff().try_filter_map(move |event| {
-        let wake = match event {
-            Event::Apply(cluster) => digests.changed(&cluster.metadata).then(|| cluster.name_any()),
-            Event::InitApply(cluster) => {
-                // The first sight of one is no change: all lifecycles are looked at when the hub starts.
-                let known = digests.0.contains_key(&cluster.name_any());
-                (digests.changed(&cluster.metadata) && known).then(|| cluster.name_any())
-            }
-            Event::Delete(cluster) => {
-                digests.forget(&cluster.name_any());
-                Some(cluster.name_any())
-            }
-            Event::Init | Event::InitDone => None,
-        };
-        std::future::ready(Ok(wake.map(|name| lifecycle(&name))))
-    })
+    let wakes = watcher(clusters, watch_config()).default_backoff().map_ok(move |event| {
+        // The first sight of one in a list is no change: all lifecycles are looked at when the hub starts.
+        let first_sight = matches!(&event, Event::InitApply(cluster) if !digests.knows(&cluster.name_any()));
+        let News { changed, gone } = digests.take(event, |cluster| &cluster.metadata);
+        let changed = changed.filter(|_| !first_sight).map(|cluster| cluster.name_any());
+        stream::iter(changed.into_iter().chain(gone)).map(|name| Ok(lifecycle(&name)))
+    });
+    wakes.try_flatten()
 }
 
 async fn examine_lifecycles(
@@ -309,4 +329,35 @@ impl Governor {
 /// What a worker begins anew for; what it writes itself is not among it.
 fn matters(policy: &ClusterImportPolicy) -> (Option<i64>, bool) {
     (policy.metadata.generation, policy.metadata.deletion_timestamp.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str, generation: i64) -> ObjectMeta {
+        let (name, generation) = (Some(name.to_owned()), Some(generation));
+        ObjectMeta { name, generation, ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn what_goes_while_the_watch_is_broken_off_is_missed_in_the_next_list() {
+        let mut digests = Digests::default();
+        let mut take = |event| {
+            let News { changed, gone } = digests.take(event, |meta: &ObjectMeta| meta);
+            (changed.and_then(|meta| meta.name), gone)
+        };
+        let nothing = (None, vec![]);
+        assert_eq!(take(Event::Init), nothing);
+        for name in ["a", "b", "c"] {
+            assert_eq!(take(Event::InitApply(object(name, 1))).0.as_deref(), Some(name));
+        }
+        assert_eq!(take(Event::InitDone), nothing);
+        assert_eq!(take(Event::Apply(object("a", 1))), nothing, "another status is no change");
+        assert_eq!(take(Event::Delete(object("c", 1))).1, ["c"]);
+        assert_eq!(take(Event::Init), nothing);
+        assert_eq!(take(Event::InitApply(object("a", 2))).0.as_deref(), Some("a"));
+        assert_eq!(take(Event::InitDone).1, ["b"], "each is told once");
+        assert_eq!(take(Event::Apply(object("b", 1))).0.as_deref(), Some("b"), "it is new again");
+    }
 }

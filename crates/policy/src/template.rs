@@ -94,7 +94,7 @@ pub(crate) fn existing_name(template: &Template, objects: &Objects) -> Result<St
     Ok(name.to_owned())
 }
 
-/// No rendering takes longer than some tens of milliseconds: it is done on the threads that serve requests.
+/// No rendering takes longer than some tens of milliseconds; `Renderers` keep it off the threads that serve requests.
 fn limits() -> Limits {
     Limits { steps: 100_000, memory_bytes: 16 << 20, ..Limits::default() }
 }

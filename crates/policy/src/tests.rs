@@ -1,5 +1,6 @@
 //! What happens to one lifecycle, reason by reason, on the platform of the article.
 
+mod previews;
 mod properties;
 mod shipped;
 mod workers;
@@ -24,6 +25,7 @@ use crate::{
     imports::{Imports, Negotiated, Outcome, lifecycle},
     parent::Refusal,
     registry::{Readiness, Registry},
+    renderers::Renderers,
 };
 
 /// The policy of the article's last part, to the letter.
@@ -107,7 +109,12 @@ impl World {
         let parent = Arc::new(FakeParent::default());
         let (registry, wakes) = Registry::new();
         registry.set_readiness("mcp", Readiness::Ready);
-        let shared = Shared { parent: parent.clone(), registry, options: Options::default() };
+        let shared = Shared {
+            parent: parent.clone(),
+            registry,
+            renderers: Renderers::default(),
+            options: Options::default(),
+        };
         let world = Self { parent, shared, _wakes: wakes };
         world.parent.put(SOURCE, source(&json!("True")));
         world.parent.put(SECRET, secret(TOKEN));
@@ -273,6 +280,25 @@ async fn nobody_is_imported_for_nobody_and_not_before_the_policy_is_in_step() {
     world.waits(WAIT_DEPENDENT, "secrets are being listed").await;
     world.change("/metadata/ownerReferences", json!([]));
     world.waits(ORPHAN, "no ClusterImportPolicy owns it").await;
+}
+
+#[tokio::test]
+async fn what_the_watches_tell_is_not_polled_and_what_nobody_tells_is() {
+    let minute = std::time::Duration::from_mins(1);
+    let next = async |world: &World| examine(&world.shared, &world.lifecycle().unwrap()).await.unwrap();
+    let world = World::new();
+    world.parent.put(SOURCE, source(&json!("False")));
+    assert!(next(&world).await > minute, "the condition waits for the source");
+    world.parent.remove(SECRET);
+    assert!(next(&world).await > minute, "whoever makes the Secret is seen");
+    world.shared.registry.set_readiness("mcp", Readiness::Soon);
+    assert!(next(&world).await > minute, "the policy tells");
+    world.shared.registry.set_readiness("mcp", Readiness::Ready);
+    world.parent.forbid(SECRET);
+    assert!(next(&world).await < minute, "nobody tells of rights");
+    let world = World::new();
+    world.parent.refuse(Some(Refusal::Refused { why: String::from("no"), about_owner: false }));
+    assert!(next(&world).await < minute, "nobody tells of what the API server accepts");
 }
 
 #[tokio::test]

@@ -11,9 +11,14 @@ use crate::recipe::kubectl_resource;
 const KEYS_TO_THE_PARENT: [&str; 2] =
     ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"];
 
+/// Whether objects of a resource are Secrets.
+pub(crate) fn are_secrets(group: &str, plural: &str) -> bool {
+    kubectl_resource(group, plural) == "secrets"
+}
+
 /// Why an object is not for policies, if it is not.
 pub(crate) fn refused(group: &str, plural: &str, object: &Value, hub_namespace: &str) -> Option<String> {
-    if kubectl_resource(group, plural) != "secrets" {
+    if !are_secrets(group, plural) {
         return None;
     }
     if object["metadata"]["namespace"] == hub_namespace {

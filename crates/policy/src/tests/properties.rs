@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn however_it_came_about_what_is_wanted_follows_from_what_there_is(events in events()) {
+    fn however_it_came_about_what_is_wanted_follows_from_what_there_is(events in events(), holder in 0..6_u8) {
         let mut there = std::collections::BTreeMap::new();
         let mut sources = Sources::default();
         for event in events {
@@ -104,7 +104,8 @@ proptest! {
         for (key, state) in &there {
             fresh.changed(key.clone(), seen(*state));
         }
-        prop_assert_eq!(sources.wanted("r"), fresh.wanted("r"));
+        let holders = [(String::from("n2"), key(holder))].into();
+        prop_assert_eq!(sources.wanted(&holders), fresh.wanted(&holders));
     }
 
     /// Pieces of templates that read the secret in every way that may go wrong.

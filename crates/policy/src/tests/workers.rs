@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use api::{
     names::policy::conditions::{
-        FAILED, NO_SOURCE_RESOURCE, NOT_SYNCED, RECONCILED, SOURCES_UNLISTED, SUCCESS,
+        FAILED, NO_SOURCE_RESOURCE, NOT_SYNCED, RECONCILED, SOURCES_UNLISTED, SUCCESS, WAIT_SYNCED,
     },
     policy::{ClusterImportPolicy, PediaClusterLifecycle},
 };
@@ -85,6 +85,7 @@ impl World {
         let shared = Arc::new(Shared {
             parent: parent.clone(),
             registry: registry.clone(),
+            renderers: crate::renderers::Renderers::default(),
             options: Options::default(),
         });
         let tasks = Tasks::new();
@@ -258,7 +259,7 @@ async fn two_objects_with_one_name_and_a_lifecycle_of_somebody_else_are_told() {
     world.until(&["mcp-c", "mcp-same"]).await;
     let told = world.until_reason("Reconciling", FAILED).await;
     assert!(
-        told.contains("clusters.cluster.mcp.io b has the name \"mcp-same\", which a has already"),
+        told.contains("clusters.cluster.mcp.io b: it would have the name \"mcp-same\", which a has already"),
         "{told}"
     );
     assert!(told.contains("the PediaClusterLifecycle mcp-c belongs to ClusterImportPolicy other"), "{told}");
@@ -274,7 +275,9 @@ async fn what_the_hub_may_not_list_comes_with_the_line_that_grants_it() {
     world.server.forbid(SOURCES);
     let told = world.until_reason("Reconciling", SOURCES_UNLISTED).await;
     assert!(
-        told.contains("kubectl create clusterrole clusterway-policy-mcp-clusters --verb=get,list,watch"),
+        told.contains(
+            "kubectl create clusterrole clusterway-policy-mcp-clusters.cluster.mcp.io --verb=get,list,watch"
+        ),
         "{told}"
     );
     let waits = format!("{:?}", world.registry.readiness("mcp"));
@@ -283,6 +286,110 @@ async fn what_the_hub_may_not_list_comes_with_the_line_that_grants_it() {
     world.server.forbid(SECRETS);
     let told = world.until_reason("Reconciling", NOT_SYNCED).await;
     assert!(told.contains("--resource=secrets && kubectl label clusterrole"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_does_not_take_the_lifecycle_of_an_object_that_is_called_alike() {
+    let mut world = World::new(true);
+    let source = |world: &World| {
+        world.parent.get(&format!("{LIFECYCLES}/mcp-same")).unwrap()["spec"]["source"]["name"].clone()
+    };
+    world.cluster("b", &json!({ "name": "same" }));
+    world.until(&["mcp-same"]).await;
+    world.keeps(&["mcp-same"]).await;
+    world.cluster("a", &json!({ "name": "same" }));
+    let told = world.until_reason("Reconciling", FAILED).await;
+    assert!(
+        told.starts_with(
+            "clusters.cluster.mcp.io a: it would have the name \"mcp-same\", which b has already"
+        ),
+        "{told}"
+    );
+    world.keeps(&["mcp-same"]).await;
+    assert_eq!(source(&world), "b");
+    // The incumbent cannot be rendered for a while.
+    world.cluster("b", &json!({ "name": "same", "take": 1 }));
+    world.keeps(&["mcp-same"]).await;
+    assert_eq!(source(&world), "b");
+    world.server.delete(SOURCES, "", "b");
+    world.until_reason("Reconciling", RECONCILED).await;
+    assert_eq!(source(&world), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_fails_for_good_keeps_no_other_waiting() {
+    let mut world = World::new(true);
+    world.cluster("bad", &json!({ "take": 1 }));
+    world.until_reason("Reconciling", FAILED).await;
+    for name in ["a", "b", "c"] {
+        // The status has been written, and nothing else is going on.
+        sleep(Duration::from_secs(2)).await;
+        world.cluster(name, &json!({}));
+        sleep(Duration::from_millis(500)).await;
+        assert!(world.names().contains(&format!("mcp-{name}")), "{name} waits: {:?}", world.names());
+        world.show();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_takes_no_lifecycle_away() {
+    let mut world = World::new(true);
+    world.cluster("a", &json!({}));
+    world.cluster("b", &json!({}));
+    world.until(&["mcp-a", "mcp-b"]).await;
+    world.server.put(SOURCES, "", "b", &json!({}), &json!({ "metadata": { "labels": 5 } }));
+    world.server.forget();
+    world.server.cut();
+    let told = world.until_reason("Reconciling", FAILED).await;
+    assert!(
+        told.starts_with("1 of the clusters.cluster.mcp.io cannot be read: until they can, nothing is"),
+        "{told}"
+    );
+    world.keeps(&["mcp-a", "mcp-b"]).await;
+    world.server.delete(SOURCES, "", "a");
+    world.until(&["mcp-b"]).await;
+    // Nor can be read that it is gone; but sooner or later there is a list of which all can be read.
+    world.server.delete(SOURCES, "", "b");
+    world.keeps(&["mcp-b"]).await;
+    sleep(Duration::from_mins(5)).await;
+    world.until(&[]).await;
+    world.until_reason("Reconciling", RECONCILED).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_to_the_parent_are_imported_by_no_policy_although_it_needs_only_metadata() {
+    let mut world = World::new(true);
+    let mut of_secrets = policy();
+    of_secrets.metadata.generation = Some(2);
+    of_secrets.spec.source = api::policy::PolicySource { resource: "secrets".into(), ..Default::default() };
+    of_secrets.spec.references.clear();
+    of_secrets.spec.name_template = String::from("mcp-{{ .source.metadata.name }}");
+    world.policy.send_replace(Arc::new(of_secrets));
+    let kind = json!({ "type": "kubernetes.io/service-account-token" });
+    world.server.put(SECRETS, "ns", "key", &json!({}), &kind);
+    world.server.put(SECRETS, "ns", "other", &json!({}), &json!({ "type": "Opaque" }));
+    world.until(&["mcp-other"]).await;
+    world.keeps(&["mcp-other"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_tell_what_it_has_is_waited_for_and_that_is_said() {
+    let mut world = World::new(true);
+    world.server.plant(Trouble::new(&[Ask::Discovery], "", Fault::Refuses(500, None)));
+    let mut newer = policy();
+    newer.metadata.generation = Some(2);
+    newer.spec.creation_condition = String::from("false");
+    world.policy.send_replace(Arc::new(newer));
+    let told = world.until_reason("Reconciling", WAIT_SYNCED).await;
+    assert!(told.contains("does not tell what resources it has"), "{told}");
+    let conditions = world.status()["conditions"].clone();
+    assert_eq!(
+        conditions.as_array().unwrap().len(),
+        1,
+        "nobody has looked at this version yet: {conditions}"
+    );
+    world.server.heal();
+    world.until_reason("Reconciling", RECONCILED).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,9 +14,9 @@ use kube::{
     Api,
     core::{ApiResource, DynamicObject, GroupVersionKind},
 };
-use tokio::process::Command;
 
 use crate::{
+    cargo::cargo,
     cluster::Cluster,
     fleet::{Fleet, ready_or_log},
     free_port, paths,
@@ -113,13 +113,10 @@ impl Fleet {
     /// Builds hub, agent and plug-in, and copies them into the fleet, where no later build disturbs them.
     pub async fn build(&self, profile: &str) -> anyhow::Result<()> {
         let step = self.progress().begin(format_args!("built hub, agent and kubectl plug-in ({profile})"));
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .current_dir(paths::workspace())
-            .args(["build", "--profile", profile, "-p", "hub", "-p", "agent", "-p", "kubectl", "--bins"])
+        let build = ["build", "--profile", profile, "-p", "hub", "-p", "agent", "-p", "kubectl", "--bins"];
+        let output = cargo(&build)
             .args(["--message-format", "json-render-diagnostics"])
             .stderr(Stdio::inherit())
-            .kill_on_drop(true)
             .output()
             .await
             .context("cannot run cargo")?;

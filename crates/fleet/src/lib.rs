@@ -8,6 +8,7 @@
 //! What this crate deliberately does not do: run containers, talk to anything but loopback, or end a process by name.
 
 pub mod bench;
+pub mod cargo;
 pub mod cluster;
 mod control_plane;
 pub mod demo;

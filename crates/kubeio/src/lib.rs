@@ -44,7 +44,7 @@ pub use error::Error;
 pub use follow::{FollowRequest, Follower, Step};
 pub use limited::Limited;
 pub use list::{List, ListAt, ListRequest};
-pub use request::get;
+pub use request::{get, status_of};
 pub use resource::Resource;
 pub use selection::Selection;
 pub use transport::{Body, BoxError, Lane, Transport};

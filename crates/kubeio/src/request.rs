@@ -116,10 +116,16 @@ impl Chunks {
 
 /// What an answer other than success means.
 async fn refusal(response: Response<Body>) -> Error {
-    let (parts, body) = response.into_parts();
-    if parts.status.is_redirection() {
-        return Error::Broken(format!("it is a redirect ({}), which is not followed", parts.status));
+    if response.status().is_redirection() {
+        return Error::Broken(format!("it is a redirect ({}), which is not followed", response.status()));
     }
+    status_of(response).await.into()
+}
+
+/// What an answer other than success says, for whoever has to know more than what it means: which fields are wrong, who
+/// denies. At most 64 KiB of it are read. Kubernetes quotes what it refuses: nothing of it is for logs.
+pub async fn status_of(response: Response<Body>) -> Status {
+    let (parts, body) = response.into_parts();
     let retry_after = text(&parts.headers, header::RETRY_AFTER).parse::<u32>().ok();
     // What cannot be read is as good as empty: the number says enough.
     let body = read(body, REFUSAL).await.unwrap_or_default();
@@ -129,7 +135,7 @@ async fn refusal(response: Response<Body>) -> Error {
     if let Some(seconds) = retry_after {
         status = status.retry_after(seconds);
     }
-    status.into()
+    status
 }
 
 /// For a server, or something before it, that says no more than a number.

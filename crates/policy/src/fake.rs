@@ -13,7 +13,8 @@ use crate::parent::{Parent, Reader, Refusal, Write};
 pub(crate) struct FakeParent {
     objects: Mutex<BTreeMap<String, Value>>,
     forbidden: Mutex<BTreeSet<String>>,
-    refusal: Mutex<Option<Refusal>>,
+    /// To writes below which path, and how.
+    refusal: Mutex<Option<(&'static str, Refusal)>>,
     writes: Mutex<Vec<String>>,
 }
 
@@ -44,7 +45,12 @@ impl FakeParent {
 
     /// Writes of PediaClusters are answered so, or done.
     pub(crate) fn refuse(&self, refusal: Option<Refusal>) {
-        *self.refusal.lock() = refusal;
+        self.refuse_below("/pediaclusters", refusal);
+    }
+
+    /// Writes to what has this in its path are answered so; with nothing, all writes are done.
+    pub(crate) fn refuse_below(&self, path: &'static str, refusal: Option<Refusal>) {
+        *self.refusal.lock() = refusal.map(|refusal| (path, refusal));
     }
 
     /// The writes since it was asked last, as `VERB path`.
@@ -60,10 +66,10 @@ impl FakeParent {
             Write::Delete(path, _) => ("delete", path),
         };
         self.writes.lock().push(format!("{verb} {}", path.rsplit("/v1alpha").next().unwrap_or_default()));
-        if path.contains("/pediaclusters")
-            && let Some(refusal) = self.refusal.lock().clone()
+        if let Some((below, refusal)) = &*self.refusal.lock()
+            && path.contains(below)
         {
-            return Err(refusal);
+            return Err(refusal.clone());
         }
         let mut objects = self.objects.lock();
         match write {

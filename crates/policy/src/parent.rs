@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kubeio::{Error, Lane, Transport};
@@ -16,8 +16,6 @@ use serde_json::Value;
 
 /// The largest object that is read; etcd allows 1.5 MiB.
 const LARGEST: usize = 4 << 20;
-/// What is read of a refusal.
-const REFUSAL: usize = 64 << 10;
 /// What is passed on of a refusal's words.
 const WORDS: usize = 600;
 
@@ -109,28 +107,12 @@ impl Parent for KubeParent {
             let request = write.request().map_err(|error| Refusal::Later(error.to_string()))?;
             let answer = self.0.send(request, Lane::Short).await;
             let response = answer.map_err(|error| Refusal::Later(error.to_string()))?;
-            let code = response.status().as_u16();
-            if response.status().is_success() || (deletes && code == 404) {
+            if response.status().is_success() || (deletes && response.status() == StatusCode::NOT_FOUND) {
                 return Ok(());
             }
-            let words = beginning(response.into_body()).await;
-            let mut status = serde_json::from_slice(&words).unwrap_or_else(|_| Status::new(code, "", ""));
-            status.code = code;
-            Err(refusal(&status))
+            Err(refusal(&kubeio::status_of(response).await))
         })
     }
-}
-
-/// What is read of a refusal: what cannot be read is as good as empty, the number says enough.
-async fn beginning(mut body: kubeio::Body) -> Vec<u8> {
-    let mut words = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        words.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
-        if words.len() > REFUSAL {
-            break;
-        }
-    }
-    words
 }
 
 /// The object at a path; nothing if there is none.

@@ -94,15 +94,17 @@ impl Worker {
             return self.leave().await;
         }
         self.hold().await;
+        let [first, longest] = LOOK_AGAIN;
+        let mut backoff = Backoff::new(first, longest);
         let imports = match Imports::parse(&self.policy.spec) {
             Ok(imports) => Arc::new(imports),
             Err(problem) => {
-                self.invalid(&problem).await;
+                while !self.invalid(&problem).await {
+                    sleep(backoff.next()).await;
+                }
                 return std::future::pending().await;
             }
         };
-        let [first, longest] = LOOK_AGAIN;
-        let mut backoff = Backoff::new(first, longest);
         loop {
             match discover(&*self.transport).await {
                 Ok(discovered) => match negotiate(&self.policy.spec, &discovered) {
@@ -113,7 +115,9 @@ impl Worker {
                             backoff.reset();
                         }
                     }
-                    Err(problem) => self.invalid(&problem).await,
+                    Err(problem) => {
+                        self.invalid(&problem).await;
+                    }
                 },
                 Err(error) => {
                     tracing::warn!(policy = self.name(), %error, "discovery failed, trying again");
@@ -126,8 +130,8 @@ impl Worker {
         }
     }
 
-    /// The policy cannot be used. What it has imported stays as it is.
-    async fn invalid(&mut self, problem: &Problem) {
+    /// The policy cannot be used. What it has imported stays as it is. Whether that is said.
+    async fn invalid(&mut self, problem: &Problem) -> bool {
         let why = format!("the ClusterImportPolicy {} cannot be used: {}", self.name(), problem.message);
         let is_news = self.shared.registry.set_readiness(self.name(), Readiness::Waits(why));
         let mut status = ClusterImportPolicyStatus {
@@ -136,10 +140,11 @@ impl Worker {
         };
         conditions::remove(&mut status.conditions, RECONCILING);
         self.condition(&mut status, VALIDATED, false, problem);
-        self.publish(status).await;
+        let published = self.publish(status).await;
         if is_news {
             self.wake_lifecycles().await;
         }
+        published != Published::Failed
     }
 
     /// Follows sources and references, until that has to begin anew.
@@ -324,7 +329,10 @@ impl Worker {
         self.condition(&mut status, VALIDATED, true, &valid(&negotiated.source));
         self.condition(&mut status, RECONCILING, holds, &problem);
         let published = self.publish(status).await;
-        Settled { wrote: wrote || published, failed: !holds }
+        Settled {
+            wrote: wrote || published == Published::Yes,
+            failed: !holds || published == Published::Failed,
+        }
     }
 
     fn condition(&self, status: &mut ClusterImportPolicyStatus, type_: &str, holds: bool, why: &Problem) {
@@ -347,10 +355,10 @@ impl Worker {
         self.publish(status).await;
     }
 
-    /// Writes the status, if it differs; whether it did.
-    async fn publish(&mut self, status: ClusterImportPolicyStatus) -> bool {
+    /// Writes the status, if it differs.
+    async fn publish(&mut self, status: ClusterImportPolicyStatus) -> Published {
         if status == self.status {
-            return false;
+            return Published::Unchanged;
         }
         // What is absent has to be said, or the old value would stay.
         let body = json!({ "status": {
@@ -361,10 +369,15 @@ impl Worker {
         } });
         let path = format!("{POLICIES}/{}/status", self.name());
         match self.shared.parent.write(Write::Merge(path, body)).await {
-            Ok(()) => self.status = status,
-            Err(error) => tracing::debug!(policy = self.name(), %error, "the status could not be written"),
+            Ok(()) => {
+                self.status = status;
+                Published::Yes
+            }
+            Err(error) => {
+                tracing::debug!(policy = self.name(), %error, "the status could not be written, trying again");
+                Published::Failed
+            }
         }
-        true
     }
 
     async fn wake_lifecycles(&self) {
@@ -389,6 +402,16 @@ fn soon() -> Instant {
 /// The earlier of what was planned and `at`: what is tried again later keeps no news waiting.
 fn by(planned: Option<Instant>, at: Instant) -> Instant {
     planned.map_or(at, |planned| planned.min(at))
+}
+
+/// What became of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Published {
+    /// It stood there already.
+    Unchanged,
+    Yes,
+    /// It has to be written again.
+    Failed,
 }
 
 /// What came of settling.

@@ -3,8 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::Context as _;
-use fleet::{Fleet, Progress, e2e::runner};
-use tokio::process::Command;
+use fleet::{Fleet, Progress, cargo, e2e::runner};
 
 /// What is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,22 +180,16 @@ async fn ask_parent(
 ) -> anyhow::Result<()> {
     let step = fleet.progress().begin(format_args!("{test} of deploy/hub"));
     let args = ["test", "--quiet", "-p", "fleet", "--test", test, "--", "--include-ignored"];
-    let passed = command(&args).env(variable, fleet.parent()?.kubeconfig()).status().await?.success();
+    let passed = cargo::cargo(&args).env(variable, fleet.parent()?.kubeconfig()).status().await?.success();
     count(report, passed, step, fleet.progress(), test);
     Ok(())
 }
 
 async fn cargo(args: &[&str]) -> anyhow::Result<bool> {
-    Ok(command(args).status().await.context("cannot run cargo")?.success())
+    Ok(cargo::cargo(args).status().await.context("cannot run cargo")?.success())
 }
 
 async fn cargo_quiet(args: &[&str]) -> anyhow::Result<bool> {
-    let status = command(args).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
+    let status = cargo::cargo(args).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
     Ok(status.context("cannot run cargo")?.success())
-}
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(fleet::paths::workspace()).args(args).kill_on_drop(true);
-    command
 }

@@ -1,12 +1,9 @@
 //! What things cost without any request: size on disk, and memory of tunnels that only stay open.
 
-use std::process::Stdio;
-
 use anyhow::Context as _;
-use tokio::process::Command;
 
 use super::{Budget, Figure, loader};
-use crate::{fleet::Fleet, paths};
+use crate::{cargo::cargo, fleet::Fleet};
 
 const MEGABYTE: f64 = 1_000_000.0;
 const TUNNELS: usize = 500;
@@ -29,14 +26,10 @@ pub(super) fn size(fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
 /// the caches of the clusters behind them would be counted too.
 pub(super) async fn tunnels(fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
     let step = fleet.progress().begin(format_args!("{TUNNELS} idle tunnels"));
-    let output = Command::new("cargo")
-        .args(["run", "--quiet", "--release", "-p", "tunnel", "--example", "idle", "--target-dir"])
+    let output = cargo(&["run", "--quiet", "--release", "-p", "tunnel", "--example", "idle", "--target-dir"])
         .arg(loader::built())
         .arg("--")
         .arg(TUNNELS.to_string())
-        .current_dir(paths::workspace())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
         .output()
         .await?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());

@@ -9,7 +9,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{cluster::Cluster, fleet::Fleet, paths};
+use crate::{cargo::cargo, cluster::Cluster, fleet::Fleet, paths};
 
 /// The program `load`.
 pub(super) struct Loader {
@@ -27,13 +27,8 @@ impl Loader {
     /// Builds it; a debug build would measure itself.
     pub(super) async fn build(fleet: &Fleet) -> anyhow::Result<Self> {
         let step = fleet.progress().begin("load generator (release)");
-        let status = Command::new("cargo")
-            .args(["build", "--quiet", "--release", "-p", "load", "--target-dir"])
-            .arg(built())
-            .current_dir(paths::workspace())
-            .stdin(Stdio::null())
-            .status()
-            .await?;
+        let build = ["build", "--quiet", "--release", "-p", "load", "--target-dir"];
+        let status = cargo(&build).arg(built()).status().await?;
         anyhow::ensure!(status.success(), "the load generator does not build");
         step.done();
         Ok(Self { program: built().join("release/load") })

@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
@@ -18,7 +17,6 @@ use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::postgres::Postgres;
-use tokio::process::Command;
 
 use super::{
     Budget, Figure, Options,
@@ -26,7 +24,7 @@ use super::{
     rest::{MEBIBYTE, resident},
     shapes::{self, Pod, Shape},
 };
-use crate::{fleet::Fleet, http as client, install, paths, wait};
+use crate::{cargo::cargo, fleet::Fleet, http as client, install, paths, wait};
 
 const PEDIA_CLUSTERS: &str = "/apis/cluster.clusterpedia.io/v1alpha2/pediaclusters";
 /// The shard of the generated clusters, which no hub has.
@@ -131,16 +129,12 @@ struct World<'a> {
 impl<'a> World<'a> {
     async fn fill(fleet: &Fleet, options: &Options, storage: &Storage) -> anyhow::Result<Filled> {
         let step = fleet.progress().begin(format_args!("a store with {} pods", options.pods));
-        let output = Command::new("cargo")
-            .args(["run", "--quiet", "--release", "-p", "store", "--features", "conformance"])
+        let output = cargo(&["run", "--quiet", "--release", "-p", "store", "--features", "conformance"])
             .args(["--example", "fill", "--target-dir"])
             .arg(loader::built())
             .arg("--")
             .arg(&storage.config)
             .arg(options.pods.to_string())
-            .current_dir(paths::workspace())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
             .output()
             .await?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());

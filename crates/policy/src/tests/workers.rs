@@ -25,6 +25,7 @@ use crate::{
     Options,
     examine::Shared,
     fake::FakeParent,
+    parent::Refusal,
     registry::{Readiness, Registry},
     worker::supervise,
 };
@@ -426,6 +427,28 @@ async fn a_policy_that_is_broken_and_mended_leaves_what_there_is() {
         world.parent.get(&format!("{LIFECYCLES}/mcp-a")).unwrap()["spec"]["creationCondition"],
         "false"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_said_is_said_later_although_nothing_else_happens() {
+    let mut world = World::new(true);
+    world.cluster("a", &json!({}));
+    for (template, type_, reason) in [
+        ("spec: { apiserver: a, syncResources: [] }", "Reconciling", RECONCILED),
+        ("{{", "Validated", "InvalaidPolicy"),
+    ] {
+        let refusal = Refusal::Later(String::from("the API server answered 500"));
+        world.parent.refuse_below("/clusterimportpolicies/mcp/status", Some(refusal));
+        let mut next = policy();
+        next.spec.template = template.to_owned();
+        world.policy.send_replace(Arc::new(next));
+        sleep(Duration::from_secs(60)).await;
+        let said = world.status()["conditions"].to_string();
+        assert!(!said.contains(reason), "{said}");
+        world.parent.refuse_below("", None);
+        sleep(Duration::from_secs(20)).await;
+        world.until_reason(type_, reason).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

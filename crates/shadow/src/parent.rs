@@ -283,7 +283,7 @@ fn of_manifests(status: Status) -> Status {
     match status.code {
         401 | 403 => Status::internal(format!(
             "The parent does not let the hub work with Manifests in its reserved namespace: {} The rights are in \
-             deploy/hub/46-rbac-shadow.yaml.",
+             deploy/hub/47-rbac-shadow.yaml.",
             status.message
         )),
         404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => Status::new(

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_hubs_role_holds_exactly_these_kinds_and_only_to_create() {
-        let role = shipped("46-rbac-shadow.yaml", "Role", "clusterway:hub:dry-run");
+        let role = shipped("47-rbac-shadow.yaml", "Role", "clusterway:hub:dry-run");
         assert_eq!(resources(&role["rules"]), preset());
         assert_eq!(role["metadata"]["namespace"], api::names::apps::RESERVED_NAMESPACE);
         assert!(role["rules"].as_array().unwrap().iter().all(|rule| rule["verbs"] == json!(["create"])));
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_role_for_people_holds_these_kinds_in_the_group_shadow() {
-        let role = shipped("46-rbac-shadow.yaml", "ClusterRole", "clusterway:shadow-editor");
+        let role = shipped("47-rbac-shadow.yaml", "ClusterRole", "clusterway:shadow-editor");
         let held = resources(&json!([role["rules"][0]]));
         let plain = |name: &String| format!("{}.shadow", name.split('.').next().unwrap());
         let expected: BTreeSet<String> =

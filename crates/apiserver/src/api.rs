@@ -28,6 +28,12 @@ pub trait Api: Send + Sync + 'static {
         0
     }
 
+    /// Whether its kinds are those of other APIs, by the same names. Their short names then stand only in the document of
+    /// this group version, and not in the aggregated one: kubectl would warn of two meanings at every `kubectl get deploy`.
+    fn mirrors(&self) -> bool {
+        false
+    }
+
     /// An OpenAPI 3 object with the `paths` and `components.schemas` of this group version.
     fn openapi(&self) -> serde_json::Value {
         serde_json::json!({ "paths": {}, "components": { "schemas": {} } })

@@ -225,7 +225,11 @@ fn group_v2(group: &str, versions: &[&Arc<dyn Api>]) -> Value {
                     "verbs": resource.verbs,
                 });
                 let lists = [
-                    ("shortNames", json!(resource.short_names), resource.short_names.is_empty()),
+                    (
+                        "shortNames",
+                        json!(resource.short_names),
+                        resource.short_names.is_empty() || api.mirrors(),
+                    ),
                     ("categories", json!(resource.categories), resource.categories.is_empty()),
                     ("subresources", json!(subresources), subresources.is_empty()),
                 ];
@@ -272,6 +276,7 @@ mod tests {
             let from = Some(("autoscaling".to_owned(), "v1".to_owned()));
             let name = |number| Resource {
                 name: format!("r{number}"),
+                short_names: vec!["r".to_owned()],
                 kind_from: from.clone(),
                 ..Resource::default()
             };
@@ -280,6 +285,10 @@ mod tests {
 
         fn revision(&self) -> u64 {
             self.0.load(Ordering::SeqCst)
+        }
+
+        fn mirrors(&self) -> bool {
+            true
         }
 
         fn handle(
@@ -303,6 +312,18 @@ mod tests {
             let resources = document["resources"].as_array().unwrap();
             assert_eq!(resources.len() as u64, expected);
             assert!(resources.iter().all(|resource| resource["group"] == "autoscaling"));
+        }
+    }
+
+    #[tokio::test]
+    async fn short_names_of_kinds_that_others_have_too_are_not_told_to_kubectl() {
+        let api = Arc::new(Growing(AtomicU64::new(1)));
+        let discovery = Discovery::new(&[api as Arc<dyn Api>]);
+        for (path, accept, told) in [("/apis/example.io/v1", JSON, true), ("/apis", V2, false)] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            let answer = discovery.answer(path, &headers).unwrap().unwrap();
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(String::from_utf8_lossy(&body).contains("shortNames"), told, "{path}");
         }
     }
 }

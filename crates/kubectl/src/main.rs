@@ -10,6 +10,7 @@ mod child;
 mod clusters;
 mod completion;
 mod failure;
+mod generate;
 mod kubeconfig;
 mod output;
 mod parent;

@@ -63,7 +63,7 @@ pub(crate) enum Place {
     /// Behind a path.
     Behind(String),
     /// The parent itself, with templates in the place of objects.
-    Templates,
+    Templates(api::shadow::Paths),
 }
 
 impl Relay {

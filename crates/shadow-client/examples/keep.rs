@@ -4,7 +4,7 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, Config,
+    Api, Client, Config,
     api::{DeleteParams, ObjectMeta, PostParams},
     client::ClientBuilder,
 };
@@ -14,7 +14,8 @@ use shadow_client::Templates;
 async fn main() -> anyhow::Result<()> {
     runtime::tls::install_crypto_provider();
     let parent = Config::infer().await?;
-    let client = ClientBuilder::try_from(parent)?.with_layer(&Templates).build();
+    let templates = Templates::of(&Client::try_from(parent.clone())?).await?;
+    let client = ClientBuilder::try_from(parent)?.with_layer(&templates).build();
     // The namespace need not exist.
     let maps: Api<ConfigMap> = Api::namespaced(client, "qux");
 

@@ -4,38 +4,55 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use k8s_openapi::api::apps::v1::Deployment;
-//! use kube::{Api, Config, client::ClientBuilder};
+//! use kube::{Api, Client, Config, client::ClientBuilder};
 //! use shadow_client::Templates;
 //!
 //! let parent = Config::infer().await?;
-//! let client = ClientBuilder::try_from(parent)?.with_layer(&Templates).build();
+//! let templates = Templates::of(&Client::try_from(parent.clone())?).await?;
+//! let client = ClientBuilder::try_from(parent)?.with_layer(&templates).build();
 //! // Kept in the parent, which does not run it.
 //! let deployments: Api<Deployment> = Api::namespaced(client, "qux");
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! What goes where: [`api::shadow::template_path`]. Discovery, schemas, and objects of Clusternet and Clusterway (such as
+//! What goes where: [`api::shadow::Paths`]. Discovery, schemas, and objects of Clusternet and Clusterway (such as
 //! Subscriptions) are not touched, so one client can keep templates and say where they are to go.
 //!
-//! Deliberately absent: everything else. Kinds of two groups with the same plural cannot be told apart by this client; the
-//! shadow API refuses those of the group that does not have the plain name.
+//! Deliberately absent: everything else. Which kinds there are is asked once: for a kind that comes later and has the plural of
+//! another group, make a new layer.
 
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use api::shadow::template_path;
+use api::shadow::{GROUP, Paths, VERSION};
 use http::{Request, uri::PathAndQuery};
 use tower::{Layer, Service};
 
 /// Sends requests for objects to where their templates are.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Templates;
+#[derive(Debug, Clone)]
+pub struct Templates {
+    paths: Arc<Paths>,
+}
+
+impl Templates {
+    /// Asks the parent, which `client` leads to, under which names it keeps kinds whose plurals several groups have.
+    ///
+    /// # Errors
+    /// The parent does not answer, or serves no shadow API.
+    pub async fn of(client: &kube::Client) -> Result<Self, kube::Error> {
+        let listed = client.list_api_group_resources(&format!("{GROUP}/{VERSION}")).await?;
+        Ok(Self { paths: Arc::new(Paths::new(listed.resources.into_iter().map(|resource| resource.name))) })
+    }
+}
 
 impl<S> Layer<S> for Templates {
     type Service = ToTemplates<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ToTemplates { inner }
+        ToTemplates { inner, paths: self.paths.clone() }
     }
 }
 
@@ -43,6 +60,7 @@ impl<S> Layer<S> for Templates {
 #[derive(Debug, Clone)]
 pub struct ToTemplates<S> {
     inner: S,
+    paths: Arc<Paths>,
 }
 
 impl<S, B> Service<Request<B>> for ToTemplates<S>
@@ -59,7 +77,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let asked = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-        let there = template_path(asked).parse::<PathAndQuery>();
+        let there = self.paths.template(asked).parse::<PathAndQuery>();
         let mut parts = request.uri().clone().into_parts();
         // A part of what was a path and query is one, too.
         parts.path_and_query = there.ok().or(parts.path_and_query);
@@ -72,7 +90,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, sync::Arc};
+    use std::convert::Infallible;
 
     use http::Response;
     use http_body_util::Full;
@@ -101,7 +119,8 @@ mod tests {
             };
             async move { Ok::<_, Infallible>(Response::new(Full::new(body.to_string().into_bytes().into()))) }
         });
-        (Client::new(Templates.layer(service), "default"), asked)
+        let paths = Arc::new(Paths::new(["deployments.demo.io".to_owned()]));
+        (Client::new(Templates { paths }.layer(service), "default"), asked)
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 
 use apiserver::{Attributes, Body, form};
 use http::{Response, StatusCode};
-use meta::Status;
+use meta::{Status, StatusCause};
 use serde_json::json;
 
 use crate::{
@@ -54,7 +54,7 @@ impl Inner {
                 wrapped["metadata"][key] = json!(value);
             }
         }
-        let refused = |status: Status| of_apply(&identity, status);
+        let refused = |status: Status| of_apply(&identity, &name, status);
         let tried = WriteOptions { dry_run: true, ..options.clone() };
         let merged = self.parent.apply(&name, &wrapped, &tried).await.map_err(refused)?;
         let checked = self.check(target, asking, merged.template, &options).await?;
@@ -76,11 +76,65 @@ impl Inner {
     }
 }
 
-/// The refusal of an apply speaks of the Manifest's fields: the object's are below `template`.
-fn of_apply(identity: &Identity, mut status: Status) -> Status {
-    status.message = status.message.replace(".template.", ".").replace("Manifest", &identity.kind);
-    for cause in status.details.iter_mut().flat_map(|details| &mut details.causes) {
-        cause.field = cause.field.replacen(".template.", ".", 1);
+/// The refusal of an apply. Of fields that others own, those of the object are named: labels are on the Manifest, too.
+fn of_apply(identity: &Identity, manifest: &str, mut status: Status) -> Status {
+    if status.code == 404 {
+        return identity.not_found();
     }
-    if status.code == 404 { identity.not_found() } else { identity.about(status) }
+    let causes = status.details.as_mut().map(|details| std::mem::take(&mut details.causes));
+    let conflicts: Vec<StatusCause> = causes
+        .iter()
+        .flatten()
+        .filter(|cause| cause.reason == "FieldManagerConflict")
+        .filter_map(|cause| {
+            let field = cause.field.strip_prefix(".template")?.to_owned();
+            // The version is the Manifest's.
+            let message = cause.message.split(" using ").next().unwrap_or_default().to_owned();
+            Some(StatusCause { field, message, ..cause.clone() })
+        })
+        .collect();
+    if conflicts.is_empty() {
+        let details = status.details.get_or_insert_default();
+        details.causes = causes.unwrap_or_default();
+        return identity.of_manifest(manifest, status);
+    }
+    let number = conflicts.len();
+    let word = if number == 1 { "conflict" } else { "conflicts" };
+    let named: Vec<_> = conflicts.iter().map(|cause| format!("{}: {}", cause.message, cause.field)).collect();
+    status.message = format!("Apply failed with {number} {word}: {}", named.join("\n"));
+    status.details.get_or_insert_default().causes = conflicts;
+    identity.about(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Kind;
+
+    #[test]
+    fn a_conflict_is_about_fields_of_the_object_each_told_once() {
+        let kind = Kind { plural: "deployments".into(), group: "apps".into(), ..Kind::default() };
+        let identity = Identity::new(&kind, Some("qux"), "web");
+        let cause = |field: &str| StatusCause {
+            reason: "FieldManagerConflict".into(),
+            message: r#"conflict with "other" using apps.clusternet.io/v1alpha1"#.into(),
+            field: field.into(),
+        };
+        let mut status = Status::conflict("of the Manifest");
+        status.details.get_or_insert_default().causes = [
+            ".metadata.labels.a",
+            ".template.metadata.labels.a",
+            ".template.spec.template.spec.containers",
+        ]
+        .map(cause)
+        .into();
+        let told = of_apply(&identity, "deployments.qux.web", status);
+        assert_eq!(
+            told.message,
+            "Apply failed with 2 conflicts: conflict with \"other\": .metadata.labels.a\n\
+             conflict with \"other\": .spec.template.spec.containers"
+        );
+        let details = told.details.unwrap();
+        assert_eq!((details.kind.as_str(), details.causes.len()), ("deployments", 2));
+    }
 }

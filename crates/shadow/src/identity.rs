@@ -77,6 +77,15 @@ impl Identity {
         status.about(&self.group, &self.plural, &self.name)
     }
 
+    /// The parent's refusal of a Manifest that was to hold the object, as one of the object.
+    pub(crate) fn of_manifest(&self, manifest: &str, mut status: Status) -> Status {
+        let kind =
+            if self.group.is_empty() { self.kind.clone() } else { format!("{}.{}", self.kind, self.group) };
+        let wrapped = format!("Manifest.{} {manifest:?}", api::apps::GROUP);
+        status.message = status.message.replace(&wrapped, &format!("{kind} {:?}", self.name));
+        self.about(status)
+    }
+
     fn qualified(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }

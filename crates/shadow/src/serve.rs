@@ -76,6 +76,10 @@ impl Api for Shadow {
         self.inner.revision()
     }
 
+    fn mirrors(&self) -> bool {
+        true
+    }
+
     fn handle(
         &self,
         context: Context,

@@ -66,7 +66,7 @@ impl Inner {
                         return Err(identity.already_exists());
                     }
                 }
-                answer => return answer.map_err(|status| identity.about(status)),
+                answer => return answer.map_err(|status| identity.of_manifest(&name, status)),
             }
         }
         Err(identity.already_exists())
@@ -151,7 +151,7 @@ impl Inner {
         self.parent.replace(name, &wrapped, options).await.map_err(|status| match status.code {
             404 => identity.not_found(),
             409 => identity.conflict(),
-            _ => identity.about(status),
+            _ => identity.of_manifest(name, status),
         })
     }
 

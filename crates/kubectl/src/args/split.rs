@@ -42,7 +42,7 @@ const PARENT_IMPERSONATION: &[&str] = &["as", "as-uid", "as-group", "as-user-ext
 const VERBS_WITH_USER: &[&str] = &["create", "set", "config"];
 
 /// Global flags of kubectl that take a value, to find the verb behind them.
-const KUBECTL_VALUES: &[&str] = &[
+pub(crate) const KUBECTL_VALUES: &[&str] = &[
     "cache-dir",
     "kuberc",
     "log-flush-frequency",

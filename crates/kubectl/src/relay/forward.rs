@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use api::shadow::template_path;
 use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri, uri::PathAndQuery};
 use hyper::body::Incoming;
@@ -60,7 +59,7 @@ impl Forward {
         let (mut parts, body) = request.into_parts();
         parts.uri = self.address(&parts.uri)?;
         let impersonates = parts.headers.keys().any(|name| name.as_str().starts_with("impersonate-"));
-        if self.place == Place::Templates && impersonates {
+        if matches!(self.place, Place::Templates(_)) && impersonates {
             return Err(Status::bad_request(
                 "There is nobody to impersonate behind the parent: give --as before the verb.",
             ));
@@ -93,7 +92,7 @@ impl Forward {
             &self.base,
             match &self.place {
                 Place::Behind(path) => Cow::Owned(format!("{path}{asked}")),
-                Place::Templates => template_path(asked),
+                Place::Templates(paths) => paths.template(asked),
             },
         );
         let mut parts = self.origin.clone().into_parts();

@@ -142,7 +142,9 @@ mod tests {
         assert_eq!(
             split("-v 6 -n qux create job j --image=x -oyaml -- sh -f --dry-run=client"),
             Some((
-                words("-v 6 -n qux create job j --image=x --dry-run=client --output=json -- sh -f --dry-run=client"),
+                words(
+                    "-v 6 -n qux create job j --image=x --dry-run=client --output=json -- sh -f --dry-run=client"
+                ),
                 words("create -f - -n qux -oyaml"),
             ))
         );

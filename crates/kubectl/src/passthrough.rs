@@ -72,9 +72,11 @@ async fn template_paths(parent: &Parent) -> Result<Paths, Failure> {
     let version = format!("{}/{}", api::shadow::GROUP, api::shadow::VERSION);
     let found = parent.client().await?.list_api_group_resources(&version).await;
     let listed = found.map_err(|error| {
-        Failure::new("the parent keeps no templates")
-            .because(chain(&error))
-            .next(format!("kubectl get apiservice {}.{} tells more; for objects in a cluster give --cluster-id", api::shadow::VERSION, api::shadow::GROUP))
+        Failure::new("the parent keeps no templates").because(chain(&error)).next(format!(
+            "kubectl get apiservice {}.{} tells more; for objects in a cluster give --cluster-id",
+            api::shadow::VERSION,
+            api::shadow::GROUP
+        ))
     })?;
     Ok(Paths::new(listed.resources.into_iter().map(|resource| resource.name)))
 }
@@ -126,11 +128,7 @@ struct Session {
 }
 
 impl Session {
-    async fn open(
-        parent: &Parent,
-        destination: Destination,
-        cached: Option<&str>,
-    ) -> Result<Self, Failure> {
+    async fn open(parent: &Parent, destination: Destination, cached: Option<&str>) -> Result<Self, Failure> {
         let tasks = Tasks::new();
         let relay = Relay::open(&tasks, &parent.config().await?, destination).await?;
         let directory = private_directory()?;

@@ -106,10 +106,14 @@ fn without_a_cluster_kubectl_works_on_templates() {
         let (mut stream, _) = parent.accept().unwrap();
         let mut asked = String::new();
         BufReader::new(&stream).read_line(&mut asked).unwrap();
-        let body = r#"{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"shadow/v1alpha1","resources":[]}"#;
+        let body =
+            r#"{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"shadow/v1alpha1","resources":[]}"#;
         let length = body.len();
-        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-            .unwrap();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
         asked
     });
     let directory = tempfile::tempdir().unwrap();

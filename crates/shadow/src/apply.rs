@@ -121,13 +121,10 @@ mod tests {
             field: field.into(),
         };
         let mut status = Status::conflict("of the Manifest");
-        status.details.get_or_insert_default().causes = [
-            ".metadata.labels.a",
-            ".template.metadata.labels.a",
-            ".template.spec.template.spec.containers",
-        ]
-        .map(cause)
-        .into();
+        status.details.get_or_insert_default().causes =
+            [".metadata.labels.a", ".template.metadata.labels.a", ".template.spec.template.spec.containers"]
+                .map(cause)
+                .into();
         let told = of_apply(&identity, "deployments.qux.web", status);
         assert_eq!(
             told.message,

@@ -17,8 +17,9 @@ pub(super) async fn a_watch_of_templates_tells_changes_while_it_is_open(fleet: &
     let mut events = client.send(watch).await?;
     ensure!(events.status().is_success(), "{}", events.status());
     let name = format!("watched-{:x}", rand::random::<u32>());
-    let made =
-        format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}"}},"data":{{"a":"1"}}}}"#);
+    let made = format!(
+        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}"}},"data":{{"a":"1"}}}}"#
+    );
     let one = format!("{maps}/{name}");
     for (method, path, content, body, told) in [
         ("POST", maps, "application/json", made.as_str(), "ADDED"),
@@ -45,8 +46,7 @@ pub(super) async fn a_watch_of_templates_tells_changes_while_it_is_open(fleet: &
 
 pub(super) async fn the_example_of_the_rust_client_keeps_a_template(fleet: &Fleet) -> anyhow::Result<()> {
     let example = ["run", "--quiet", "-p", "shadow-client", "--example", "keep"];
-    let output =
-        cargo::cargo(&example).env("KUBECONFIG", fleet.parent()?.kubeconfig()).output().await?;
+    let output = cargo::cargo(&example).env("KUBECONFIG", fleet.parent()?.kubeconfig()).output().await?;
     let text = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{text}");
     ensure!(text.contains("as the Manifest configmaps.qux.settings"), "{text}");

@@ -32,15 +32,6 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
         ClusterImportPolicy::crd(),
         PediaClusterLifecycle::crd(),
         ResourceCollection::crd(),
-    ]
-    .map(mended)
-    .into()
-}
-
-/// The CRDs of `apps.clusternet.io`. Nothing serves them yet, and a parent does not get what nothing serves: who makes the
-/// hub serve them appends them in [`parent`], and `cargo xtask gen` writes them.
-pub fn distribution() -> Vec<CustomResourceDefinition> {
-    [
         Subscription::crd(),
         Base::crd(),
         Description::crd(),

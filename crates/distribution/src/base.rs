@@ -49,7 +49,8 @@ pub(crate) async fn examine(hub: &Hub, name: &Name) -> Result<(), Refusal> {
 fn mark(base: &BaseRecord) -> Option<Write> {
     let mut metadata = Map::new();
     let wanted = [(base.meta.uid.clone(), String::from("Base"))].into();
-    let labels = marks::labels(&base.meta.labels, &wanted, |key, value| marks::is_uid(key) && value == "Base");
+    let labels =
+        marks::labels(&base.meta.labels, &wanted, |key, value| marks::is_uid(key) && value == "Base");
     if !labels.is_empty() {
         metadata.insert("labels".to_owned(), Value::Object(labels));
     }
@@ -69,7 +70,10 @@ async fn describe(hub: &Hub, base: &BaseRecord) -> Result<(), Refusal> {
         let problem = Problem {
             sort: Sort::Whole,
             reason: String::from("ManagedClusterNotFound"),
-            message: format!("There is no ManagedCluster in the namespace {namespace} for Base {}.", base.meta.name),
+            message: format!(
+                "There is no ManagedCluster in the namespace {namespace} for Base {}.",
+                base.meta.name
+            ),
         };
         hub.world.set_outcome(base, Outcome { inputs: String::new(), problems: vec![problem] });
         return Ok(());
@@ -119,8 +123,9 @@ async fn kept(
     let Some(json) = hub.parent.read(&there.meta.name.path::<Description>()).await? else {
         return Err(Refusal::Raced);
     };
-    let read: Description = serde_json::from_slice(&json)
-        .map_err(|_| Refusal::Later(String::from("the parent answered with something that is no Description")))?;
+    let read: Description = serde_json::from_slice(&json).map_err(|_| {
+        Refusal::Later(String::from("the parent answered with something that is no Description"))
+    })?;
     let raw = read.spec.raw.into_iter();
     Ok(raw.filter_map(|bytes| Some((identity(&bytes.0)?, bytes.0))).collect())
 }
@@ -205,9 +210,10 @@ async fn leave(hub: &Hub, base: &BaseRecord) -> Result<(), Refusal> {
 fn is_wanted(hub: &Hub, base: &BaseRecord) -> bool {
     let uid = base.meta.label(SUBSCRIPTION_UID);
     let namespace = &base.meta.name.namespace;
-    let wanted = hub.world.subscription_of(uid).is_some_and(|subscription| {
-        !subscription.meta.deleting && subscription.is_bound_in(namespace)
-    });
+    let wanted = hub
+        .world
+        .subscription_of(uid)
+        .is_some_and(|subscription| !subscription.meta.deleting && subscription.is_bound_in(namespace));
     let other = hub.world.bases_of(uid).iter().any(|other| {
         !other.meta.deleting && other.meta.name.namespace == *namespace && other.meta.uid != base.meta.uid
     });

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::{
     apps::Base,
     names::{
-        apps::{
-            LONGEST_LABELLED_SUBSCRIPTION, annotations::IS_DEFAULT_CLUSTER_INIT, finalizers, labels,
-        },
+        apps::{LONGEST_LABELLED_SUBSCRIPTION, annotations::IS_DEFAULT_CLUSTER_INIT, finalizers, labels},
         labels::{CLUSTER_ID, CLUSTER_NAME, CONTROLLER_MANAGER, CREATED_BY},
     },
 };
@@ -68,7 +66,8 @@ pub(crate) fn steps<'b>(
             None => Some(create(subscription, cluster, &is_taken)),
         };
         steps.extend(write.map(|write| Step { namespace: namespace.to_owned(), write }));
-        let surplus = bases.into_iter().filter(|base| kept.is_some_and(|kept| kept.meta.uid != base.meta.uid));
+        let surplus =
+            bases.into_iter().filter(|base| kept.is_some_and(|kept| kept.meta.uid != base.meta.uid));
         steps.extend(surplus.filter_map(delete));
     }
     steps.extend(here.into_values().flatten().filter_map(delete));
@@ -133,7 +132,8 @@ fn update(subscription: &SubscriptionRecord, cluster: &ClusterRecord, base: &Bas
 fn name(subscription: &Meta, namespace: &str, salt: u8) -> Name {
     const LETTERS: &[u8; 32] = b"bcdfghjklmnpqrstvwxz234567890aeu";
     let digest = Sha256::digest(format!("{}/{namespace}/{salt}", subscription.uid));
-    let suffix: String = digest.iter().take(5).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    let suffix: String =
+        digest.iter().take(5).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
     let name: String = subscription.name.name.chars().take(LONGEST).collect();
     Name::new(namespace, format!("{name}-{suffix}"))
 }

@@ -55,7 +55,8 @@ pub(crate) fn is_up_to_date(there: &DescriptionRecord, inputs: &str) -> bool {
 /// A new Description.
 pub(crate) fn create(base: &BaseRecord, inputs: &str, objects: Vec<Vec<u8>>) -> Write {
     let name = name(&base.meta.name);
-    let provenance = Provenance { inputs: inputs.to_owned(), content: content(objects.iter().map(Vec::as_slice)) };
+    let provenance =
+        Provenance { inputs: inputs.to_owned(), content: content(objects.iter().map(Vec::as_slice)) };
     let body = json!({
         "apiVersion": format!("{}/{}", api::apps::GROUP, api::apps::VERSION),
         "kind": "Description",

@@ -20,10 +20,7 @@ impl Name {
     /// Of an object.
     pub(crate) fn of<K: Resource>(object: &K) -> Self {
         let metadata = object.meta();
-        Self::new(
-            metadata.namespace.clone().unwrap_or_default(),
-            metadata.name.clone().unwrap_or_default(),
-        )
+        Self::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
     }
 
     /// The path of the object of this name.

@@ -155,14 +155,13 @@ impl Write {
             Self::Create(path, body) => {
                 (Method::POST, format!("{path}?fieldManager={manager}"), "application/json", body)
             }
-            Self::Merge(path, body) => {
-                (Method::PATCH, format!("{path}?fieldManager={manager}"), merge, body)
-            }
+            Self::Merge(path, body) => (Method::PATCH, format!("{path}?fieldManager={manager}"), merge, body),
             Self::Status(path, body) => {
                 (Method::PATCH, format!("{path}/status?fieldManager={manager}"), merge, body)
             }
             Self::Delete(path, uid) => {
-                let only = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } });
+                let only =
+                    json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } });
                 (Method::DELETE, path, "application/json", only)
             }
         };

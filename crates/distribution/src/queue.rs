@@ -98,8 +98,7 @@ impl Queue {
             None
         } else {
             let [first, longest] = WAITS;
-            let backoff =
-                state.failures.entry(key.clone()).or_insert_with(|| Backoff::new(first, longest));
+            let backoff = state.failures.entry(key.clone()).or_insert_with(|| Backoff::new(first, longest));
             let wait = backoff.next();
             let count = backoff.failures();
             if again.is_none() {

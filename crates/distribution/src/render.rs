@@ -161,7 +161,10 @@ fn nowhere(feed: &Feed, elsewhere: Option<&str>, kept: bool) -> Problem {
     Problem {
         sort: Sort::Feed,
         reason: format!("Nonexistent{kind}"),
-        message: format!("There is no {kind} {} of {api_version} among the Manifests; {remedy}.{stays}", place(feed)),
+        message: format!(
+            "There is no {kind} {} of {api_version} among the Manifests; {remedy}.{stays}",
+            place(feed)
+        ),
     }
 }
 

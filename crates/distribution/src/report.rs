@@ -116,7 +116,9 @@ impl Report {
         }
         match &self.ready {
             Some(ready) if ready.is_of(generation) && ready.holds => Standing::Fine,
-            Some(ready) if ready.is_of(generation) && ready.reason == "Failed" => Standing::Failed(ready.words()),
+            Some(ready) if ready.is_of(generation) && ready.reason == "Failed" => {
+                Standing::Failed(ready.words())
+            }
             Some(ready) if ready.is_of(generation) => Standing::Waiting(ready.words()),
             _ => Standing::Waiting(String::from("its health is not known yet")),
         }
@@ -194,7 +196,10 @@ mod tests {
     fn what_cannot_be_applied_or_has_failed_is_told_in_the_deployers_words() {
         let refused = json!({ "type": "Applied", "status": "False", "reason": "Forbidden", "message": "Grant it.",
                               "observedGeneration": 1, "lastTransitionTime": "2026-11-21T00:00:00Z" });
-        assert_eq!(report(json!({ "conditions": [refused] })).standing(1), Standing::Failed("Grant it.".into()));
+        assert_eq!(
+            report(json!({ "conditions": [refused] })).standing(1),
+            Standing::Failed("Grant it.".into())
+        );
         let dead = [condition("Applied", "True", "Applied", 1), condition("Ready", "False", "Failed", 1)];
         assert_eq!(report(json!({ "conditions": dead })).standing(1), Standing::Failed("Failed".into()));
     }

@@ -1,6 +1,6 @@
 //! Subscription → clusters → Bases, and how that stands (contract 5.5, 5.10, 6.3).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use api::{
     apps::{Base, Subscription, SubscriptionStatus},
@@ -9,6 +9,7 @@ use api::{
 };
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use placement::{
     ClusterKey,
     fingerprint::spec_hash,
@@ -22,6 +23,7 @@ use crate::{
     hub::Hub,
     key::Name,
     marks,
+    outcome::{Problem, Sort},
     parent::{Note, Refusal, Write},
     sum::{Place, sum},
     world::{BaseRecord, SubscriptionRecord},
@@ -52,10 +54,9 @@ pub(crate) async fn examine(hub: &Hub, name: &Name) -> Result<(), Refusal> {
     if ours {
         choose(hub, &subscription, &mut status, now);
     }
-    if let Some(places) = places(hub, &subscription, &status, &bases) {
-        sum(&subscription, &places, &mut status, now);
-    }
-    report(hub, &subscription, &status).await?;
+    let places = places(hub, &subscription, &status, &bases);
+    let problems = places.map(|places| sum(&subscription, &places, &mut status, now)).unwrap_or_default();
+    report(hub, &subscription, &status, &problems).await?;
     bind(hub, &subscription, &status, &bases).await
 }
 
@@ -110,7 +111,8 @@ fn choose(hub: &Hub, subscription: &SubscriptionRecord, status: &mut Subscriptio
 fn decide(hub: &Hub, subscription: &SubscriptionRecord) -> Result<Option<Decision>, ScheduleError> {
     let spec = &subscription.spec;
     let Some(scheduler) = schedule::scheduler(spec, &hub.options.scheduler_name)? else { return Ok(None) };
-    let bound = subscription.status.binding_clusters.iter().filter_map(|key| ClusterKey::parse(key)).collect();
+    let bound =
+        subscription.status.binding_clusters.iter().filter_map(|key| ClusterKey::parse(key)).collect();
     let clusters = hub.world.candidates();
     scheduler.schedule(&Request { spec, clusters: &clusters, bound: &bound }).map(Some)
 }
@@ -152,14 +154,19 @@ fn cluster_name(key: &str) -> Option<Name> {
 }
 
 /// Writes the status if it is another, and tells what is new in it.
-async fn report(hub: &Hub, before: &SubscriptionRecord, status: &SubscriptionStatus) -> Result<(), Refusal> {
+async fn report(
+    hub: &Hub,
+    before: &SubscriptionRecord,
+    status: &SubscriptionStatus,
+    problems: &[Problem],
+) -> Result<(), Refusal> {
     if before.status == *status {
         return Ok(());
     }
     let Some(patch) = difference(&before.status, status) else { return Ok(()) };
     let path = before.meta.name.path::<Subscription>();
     hub.write::<Subscription>(Write::Status(path, json!({ "status": patch }))).await?;
-    for note in notes(&before.status, status) {
+    for note in notes(&before.status, status, problems) {
         hub.tell::<Subscription>(&before.meta, &note).await;
     }
     Ok(())
@@ -178,33 +185,45 @@ fn difference(before: &SubscriptionStatus, after: &SubscriptionStatus) -> Option
 }
 
 /// Events for what is new in a status.
-fn notes(before: &SubscriptionStatus, after: &SubscriptionStatus) -> Vec<Note> {
-    let of = |status: &SubscriptionStatus, type_| conditions::find(&status.conditions, type_).cloned();
-    let mut notes = Vec::new();
-    if let Some(scheduled) = of(after, "Scheduled") {
-        let is_true = scheduled.status == "True";
-        let was = of(before, "Scheduled");
-        let same = |was: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
-            was.status == scheduled.status && was.reason == scheduled.reason
-        };
-        if !was.is_some_and(|was| same(&was)) || before.binding_clusters != after.binding_clusters {
-            notes.push(Note {
-                warning: !is_true,
-                reason: String::from(if is_true { "Scheduled" } else { "FailedScheduling" }),
-                text: scheduled.message,
-            });
-        }
+fn notes(before: &SubscriptionStatus, after: &SubscriptionStatus, problems: &[Problem]) -> Vec<Note> {
+    let mut notes: Vec<Note> = scheduled(before, after).into_iter().collect();
+    let is_new = |type_| {
+        let of = |status| find(status, type_).map(|it| (&it.status, &it.message));
+        of(after).is_some_and(|(status, _)| status == "False") && of(before) != of(after)
+    };
+    let (of_feeds, of_overrides): (Vec<&Problem>, Vec<&Problem>) =
+        problems.iter().partition(|problem| problem.sort == Sort::Feed);
+    if is_new("FeedsFound") {
+        let mut reasons = BTreeSet::new();
+        let of_each_kind = of_feeds.into_iter().filter(|problem| reasons.insert(&problem.reason));
+        notes.extend(of_each_kind.map(|it| warning(&it.reason, &it.message)));
     }
-    for (type_, fixed) in [("FeedsFound", None), ("OverridesApplied", Some("FailedApplyingOverrides"))] {
-        let Some(now) = of(after, type_).filter(|now| now.status == "False") else { continue };
-        let news = of(before, type_).is_none_or(|was| was.status != now.status || was.message != now.message);
-        if news {
-            let reason = fixed.map_or(now.reason, str::to_owned);
-            notes.push(Note { warning: true, reason, text: now.message });
-        }
+    if is_new("OverridesApplied") {
+        notes.extend(of_overrides.first().map(|it| warning("FailedApplyingOverrides", &it.message)));
     }
     notes.truncate(EVENTS);
     notes
+}
+
+/// An Event for another choice of clusters.
+fn scheduled(before: &SubscriptionStatus, after: &SubscriptionStatus) -> Option<Note> {
+    let now = find(after, "Scheduled")?;
+    let same =
+        find(before, "Scheduled").is_some_and(|was| (&was.status, &was.reason) == (&now.status, &now.reason));
+    if same && before.binding_clusters == after.binding_clusters {
+        return None;
+    }
+    let warning = now.status != "True";
+    let reason = if warning { "FailedScheduling" } else { "Scheduled" };
+    Some(Note { warning, reason: reason.to_owned(), text: now.message.clone() })
+}
+
+fn find<'s>(status: &'s SubscriptionStatus, type_: &str) -> Option<&'s Condition> {
+    conditions::find(&status.conditions, type_)
+}
+
+fn warning(reason: &str, text: &str) -> Note {
+    Note { warning: true, reason: reason.to_owned(), text: text.to_owned() }
 }
 
 /// Makes, changes and deletes Bases, so that every bound cluster has one. What one cluster refuses keeps nothing from the
@@ -215,11 +234,8 @@ async fn bind(
     status: &SubscriptionStatus,
     bases: &[Arc<BaseRecord>],
 ) -> Result<(), Refusal> {
-    let clusters: Vec<_> = status
-        .binding_clusters
-        .iter()
-        .filter_map(|key| hub.world.cluster(&cluster_name(key)?))
-        .collect();
+    let clusters: Vec<_> =
+        status.binding_clusters.iter().filter_map(|key| hub.world.cluster(&cluster_name(key)?)).collect();
     let taken = |name: &Name| hub.world.base(name).is_some();
     let steps = bindings::steps(subscription, clusters.iter().map(AsRef::as_ref), bases, taken);
     let results = stream::iter(steps).map(|step| take(hub, subscription, step)).buffer_unordered(AT_ONCE);

@@ -66,31 +66,32 @@ impl Place {
     }
 }
 
-/// Sums into `status` what the clusters report.
+/// Sums into `status` what the clusters report. What stands against feeds and overrides, each once.
 pub(crate) fn sum(
     subscription: &SubscriptionRecord,
     places: &[Place],
     status: &mut SubscriptionStatus,
     now: Timestamp,
-) {
+) -> Vec<Problem> {
     let standings: Vec<Standing> = places.iter().map(Place::standing).collect();
     let fine = standings.iter().filter(|standing| **standing == Standing::Fine).count();
     status.completed_releases = i32::try_from(fine).unwrap_or(i32::MAX);
     let feeds = &subscription.spec.feeds;
-    status.aggregated_statuses = feeds.iter().map(|feed| of_feed(feed, feeds.len(), places, &standings)).collect();
-    let problems: BTreeSet<&Problem> =
-        places.iter().filter_map(|place| place.outcome.as_ref()).flat_map(|outcome| &outcome.problems).collect();
+    status.aggregated_statuses =
+        feeds.iter().map(|feed| of_feed(feed, feeds.len(), places, &standings)).collect();
+    let problems: BTreeSet<&Problem> = places
+        .iter()
+        .filter_map(|place| place.outcome.as_ref())
+        .flat_map(|outcome| &outcome.problems)
+        .collect();
     let overall = Overall { subscription, places, standings: &standings, fine };
-    for wanted in [
-        found(&problems),
-        overridden(&problems),
-        overall.ready(),
-        overall.progressing(),
-        overall.degraded(),
-    ] {
+    for wanted in
+        [found(&problems), overridden(&problems), overall.ready(), overall.progressing(), overall.degraded()]
+    {
         let generation = Some(subscription.generation);
         conditions::set(&mut status.conditions, Wanted { generation, ..wanted }, now);
     }
+    problems.into_iter().cloned().collect()
 }
 
 fn of_feed(feed: &Feed, feeds: usize, places: &[Place], standings: &[Standing]) -> AggregatedStatus {
@@ -235,8 +236,7 @@ impl Overall<'_> {
             .zip(self.standings)
             .filter_map(|(place, standing)| Some(format!("{}: {}", place.cluster, said(standing)?)))
             .collect();
-        let first = all.first()?;
-        let _ = first;
+        all.first()?;
         let shown = all.iter().take(SENTENCES).cloned().collect::<Vec<_>>().join("; ");
         Some(match all.len().saturating_sub(SENTENCES) {
             0 => format!("{shown}."),

@@ -2,14 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    base, feeds,
-    hub::Hub,
-    key::Key,
-    parent::Refusal,
-    queue::Failed,
-    rules, subscription,
-};
+use crate::{base, feeds, hub::Hub, key::Key, parent::Refusal, queue::Failed, rules, subscription};
 
 /// From this many failures in a row on, a failure is worth a line in the log.
 const WORTH_SAYING: u32 = 4;

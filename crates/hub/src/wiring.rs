@@ -60,6 +60,15 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         policy::Options { namespace: args.namespace.clone(), ..policy::Options::default() },
     );
 
+    let parent = Arc::new(KubeTransport::new(client.clone()));
+    if args.feature_gates.enabled("Deployer", true) {
+        let options = distribution::Options {
+            reserved_namespace: args.reserved_namespace.clone(),
+            ..distribution::Options::default()
+        };
+        distribution::start(tasks, client.clone(), parent.clone(), leadership.clone(), options);
+    }
+
     let serving = serving::Options {
         namespace: args.namespace.clone(),
         secret: SERVING_SECRET.to_owned(),
@@ -106,7 +115,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let mut apis = parts.apis(stores, authorizer.clone(), &certificate, credential, live);
     apis.push(Arc::new(sockets));
     if args.feature_gates.enabled("ShadowAPI", true) {
-        apis.push(Arc::new(shadow_api(tasks, &client, &args, authorizer.clone())));
+        apis.push(Arc::new(shadow_api(tasks, parent, &args, authorizer.clone())));
     }
     let server = ServerBuilder {
         listen: SocketAddr::new(args.bind_address, args.secure_port),
@@ -131,8 +140,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
 }
 
 /// Templates of ordinary objects, kept in the parent.
-fn shadow_api(tasks: &Tasks, client: &Client, args: &Args, authorizer: Authorizer) -> Shadow {
-    let parent = Arc::new(KubeTransport::new(client.clone()));
+fn shadow_api(tasks: &Tasks, parent: Arc<KubeTransport>, args: &Args, authorizer: Authorizer) -> Shadow {
     let kinds = Catalogue::follow(tasks, parent.clone());
     Shadow::new(parent, args.reserved_namespace.clone(), kinds, authorizer)
 }

@@ -10,8 +10,12 @@ use super::{
 #[tokio::test(start_paused = true)]
 async fn a_restart_to_the_same_state_writes_nothing() {
     let mut scene = deployed().await;
-    scene.rule(None, "g", &json!({ "overridePolicy": "ApplyNow", "priority": 1, "feed": feed(&web(1)),
-        "overrides": [{ "type": "MergePatch", "value": "spec: {replicas: 2}" }] }));
+    scene.rule(
+        None,
+        "g",
+        &json!({ "overridePolicy": "ApplyNow", "priority": 1, "feed": feed(&web(1)),
+        "overrides": [{ "type": "MergePatch", "value": "spec: {replicas: 2}" }] }),
+    );
     scene.settle().await;
     scene.parent.take_writes();
     scene.parent.take_notes();
@@ -68,7 +72,9 @@ async fn whatever_write_the_hub_dies_at_a_deleted_base_comes_back_with_its_descr
     for after in [false, true] {
         for at in 0..8 {
             let mut scene = deployed().await;
-            let uid = |scene: &Scene| scene.parent.get(&scene.only("descriptions", "n1")).unwrap()["metadata"]["uid"].clone();
+            let uid = |scene: &Scene| {
+                scene.parent.get(&scene.only("descriptions", "n1")).unwrap()["metadata"]["uid"].clone()
+            };
             let before = uid(&scene);
             scene.parent.delete(&scene.only("bases", "n1"));
             scene.parent.die_at(Some((at, after)));

@@ -28,7 +28,11 @@ async fn o1_to_o6_overrides_come_and_go_where_they_are_for() {
     assert_eq!((replicas(&scene, "n1"), replicas(&scene, "n2")), (2, 2));
     scene.rule(Some("n1"), "l", &rule("spec: {replicas: 5}", json!({ "priority": 0 })));
     scene.settle().await;
-    assert_eq!((replicas(&scene, "n1"), replicas(&scene, "n2")), (5, 2), "a Localization is after a Globalization");
+    assert_eq!(
+        (replicas(&scene, "n1"), replicas(&scene, "n2")),
+        (5, 2),
+        "a Localization is after a Globalization"
+    );
     scene.parent.delete("/apis/apps.clusternet.io/v1alpha1/namespaces/n1/localizations/l");
     scene.settle().await;
     assert_eq!(replicas(&scene, "n1"), 2);
@@ -59,7 +63,8 @@ async fn o4_an_override_that_waits_is_applied_with_the_next_change_and_not_by_a_
 #[tokio::test(start_paused = true)]
 async fn o9_a_path_that_is_missing_skips_the_value_and_is_told() {
     let scene = deployed().await;
-    let patch = r#"[{"op": "replace", "path": "/spec/replicas", "value": 9}, {"op": "remove", "path": "/spec/no"}]"#;
+    let patch =
+        r#"[{"op": "replace", "path": "/spec/replicas", "value": 9}, {"op": "remove", "path": "/spec/no"}]"#;
     let overrides = json!({ "overrides": [{ "name": "two", "type": "JSONPatch", "value": patch }] });
     scene.rule(None, "g", &rule("", overrides));
     scene.settle().await;
@@ -114,7 +119,11 @@ async fn feeds_that_are_too_large_together_are_refused_with_a_condition() {
     }
     scene.subscribe(&json!(feeds), json!({}));
     scene.settle().await;
-    assert!(scene.condition("OverridesApplied").starts_with("False TooLarge"), "{}", scene.condition("OverridesApplied"));
+    assert!(
+        scene.condition("OverridesApplied").starts_with("False TooLarge"),
+        "{}",
+        scene.condition("OverridesApplied")
+    );
     assert!(scene.condition("Degraded").contains("TooLarge"));
 }
 

@@ -63,7 +63,8 @@ async fn d4_a_changed_template_is_rendered_where_it_is_used_and_nowhere_else() {
     scene.settle().await;
     assert_eq!(scene.gets("n2")[1]["spec"]["replicas"], 9);
     let writes = scene.parent.take_writes();
-    let (descriptions, others): (Vec<_>, Vec<_>) = writes.iter().partition(|write| write.contains("descriptions/s-"));
+    let (descriptions, others): (Vec<_>, Vec<_>) =
+        writes.iter().partition(|write| write.contains("descriptions/s-"));
     assert_eq!(descriptions.len(), 2, "{writes:?}");
     assert!(others.iter().all(|write| *write == "status subscriptions/s"), "{others:?}");
 }
@@ -95,8 +96,15 @@ async fn d7_a_taint_keeps_a_subscription_away_that_does_not_tolerate_it() {
     scene.cluster(2, &json!({ "env": "t" }), &taint);
     scene.settle().await;
     assert_eq!(scene.status()["bindingClusters"], json!(["n1/c1"]));
-    assert!(scene.condition("Scheduled").contains("taint k=v:NoSchedule"), "{}", scene.condition("Scheduled"));
-    scene.subscribe(&feeds(), json!({ "clusterTolerations": [{ "key": "k", "value": "v", "effect": "NoSchedule" }] }));
+    assert!(
+        scene.condition("Scheduled").contains("taint k=v:NoSchedule"),
+        "{}",
+        scene.condition("Scheduled")
+    );
+    scene.subscribe(
+        &feeds(),
+        json!({ "clusterTolerations": [{ "key": "k", "value": "v", "effect": "NoSchedule" }] }),
+    );
     scene.settle().await;
     assert_eq!(scene.status()["bindingClusters"], json!(["n1/c1", "n2/c2"]));
 }
@@ -114,7 +122,10 @@ async fn d9_a_feed_that_is_missing_is_told_of_and_keeps_nothing_from_the_others(
     scene.settle().await;
     assert_eq!(scene.gets("n1"), [qux()]);
     let found = scene.condition("FeedsFound");
-    assert!(found.starts_with("False NonexistentDeployment: There is no Deployment qux/web of apps/v1"), "{found}");
+    assert!(
+        found.starts_with("False NonexistentDeployment: There is no Deployment qux/web of apps/v1"),
+        "{found}"
+    );
     assert!(scene.condition("Degraded").starts_with("True ClustersFailed: n1/c1: NonexistentDeployment"));
 }
 
@@ -133,9 +144,13 @@ async fn d10_a_feed_that_comes_later_is_deployed_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_feed_with_another_api_version_is_told_which_one_there_is() {
     let scene = Scene::new(1);
-    let service = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "namespace": "foo", "name": "a" } });
+    let service =
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "namespace": "foo", "name": "a" } });
     scene.manifest(&service);
-    scene.subscribe(&json!([{ "apiVersion": "apps/v1", "kind": "Service", "namespace": "foo", "name": "a" }]), json!({}));
+    scene.subscribe(
+        &json!([{ "apiVersion": "apps/v1", "kind": "Service", "namespace": "foo", "name": "a" }]),
+        json!({}),
+    );
     scene.settle().await;
     assert!(scene.condition("FeedsFound").contains("there is one of v1; correct apiVersion"));
 }
@@ -232,8 +247,11 @@ async fn a_base_made_by_hand_is_rendered_and_goes_with_its_description() {
     let scene = Scene::new(1);
     scene.manifest(&qux());
     let path = "/apis/apps.clusternet.io/v1alpha1/namespaces/n1/bases/mine";
-    scene.parent.put(path, &json!({ "apiVersion": "apps.clusternet.io/v1alpha1", "kind": "Base",
-        "metadata": { "namespace": "n1", "name": "mine" }, "spec": { "feeds": [feed(&qux())] } }));
+    scene.parent.put(
+        path,
+        &json!({ "apiVersion": "apps.clusternet.io/v1alpha1", "kind": "Base",
+        "metadata": { "namespace": "n1", "name": "mine" }, "spec": { "feeds": [feed(&qux())] } }),
+    );
     scene.settle().await;
     assert_eq!(objects(&scene.parent.get(&scene.only("descriptions", "n1")).unwrap()), [qux()]);
     scene.parent.delete(path);
@@ -281,7 +299,10 @@ async fn d21_what_runs_stays_when_nothing_fits() {
 #[tokio::test(start_paused = true)]
 async fn a_strategy_that_is_not_supported_is_said_and_nothing_is_deployed() {
     let scene = Scene::new(1);
-    scene.subscribe(&feeds(), json!({ "schedulingStrategy": "Dividing", "dividingScheduling": { "type": "Static" } }));
+    scene.subscribe(
+        &feeds(),
+        json!({ "schedulingStrategy": "Dividing", "dividingScheduling": { "type": "Static" } }),
+    );
     scene.settle().await;
     assert!(scene.condition("Scheduled").starts_with("False StrategyUnsupported: spec.schedulingStrategy"));
     assert!(scene.parent.paths("bases").is_empty());
@@ -301,14 +322,19 @@ async fn d20_what_the_clusters_report_is_summed() {
     assert_eq!(details.iter().map(|one| &one["clusterName"]).collect::<Vec<_>>(), ["c1", "c2"]);
     assert_eq!(details[0]["clusterId"], id(1));
     assert_eq!(scene.condition("Ready"), "True Ready: 2 of 2 clusters have everything, and it is ready.");
-    assert!(scene.condition("Progressing").starts_with("False") && scene.condition("Degraded").starts_with("False"));
+    assert!(
+        scene.condition("Progressing").starts_with("False")
+            && scene.condition("Degraded").starts_with("False")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_whose_base_is_refused_is_named_and_the_others_are_deployed() {
     let scene = Scene::new(2);
     scene.manifest(&qux());
-    scene.parent.refuse(Some(("/namespaces/n1/bases", Refusal::Refused(String::from("the parent forbids it")))));
+    scene
+        .parent
+        .refuse(Some(("/namespaces/n1/bases", Refusal::Refused(String::from("the parent forbids it")))));
     scene.subscribe(&json!([feed(&qux())]), json!({}));
     scene.settle().await;
     assert_eq!(scene.gets("n2"), [qux()]);

@@ -46,5 +46,9 @@ async fn reports_that_come_together_are_summed_together() {
     let writes = scene.parent.take_writes();
     let sums = writes.iter().filter(|write| *write == "status subscriptions/s").count();
     assert!(sums < 8, "{sums}");
-    assert_eq!(writes.len() - sums, 50 * 3 + 1 + 2, "Base, its mark, Description; the Subscription's and feeds' marks");
+    assert_eq!(
+        writes.len() - sums,
+        50 * 3 + 1 + 2,
+        "Base, its mark, Description; the Subscription's and feeds' marks"
+    );
 }

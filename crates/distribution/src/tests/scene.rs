@@ -72,11 +72,12 @@ impl Scene {
     pub(super) fn manifest(&self, object: &Value) {
         let path = manifest(object);
         let name = path.rsplit('/').next().unwrap();
-        self.parent.put(
-            &path,
-            &json!({ "apiVersion": "apps.clusternet.io/v1alpha1", "kind": "Manifest",
-                     "metadata": { "namespace": "clusternet-reserved", "name": name }, "template": object }),
-        );
+        let mut manifest = self.parent.get(&path).unwrap_or_else(|| {
+            json!({ "apiVersion": "apps.clusternet.io/v1alpha1", "kind": "Manifest",
+                    "metadata": { "namespace": "clusternet-reserved", "name": name } })
+        });
+        manifest["template"] = object.clone();
+        self.parent.put(&path, &manifest);
     }
 
     /// A Subscription `default/s` on clusters with `env: t`, with more in its spec.
@@ -99,7 +100,9 @@ impl Scene {
     /// A Localization in a namespace, or a Globalization.
     pub(super) fn rule(&self, namespace: Option<&str>, name: &str, spec: &Value) {
         let (path, kind) = match namespace {
-            Some(namespace) => (format!("{APPS}/namespaces/{namespace}/localizations/{name}"), "Localization"),
+            Some(namespace) => {
+                (format!("{APPS}/namespaces/{namespace}/localizations/{name}"), "Localization")
+            }
             None => (format!("{APPS}/globalizations/{name}"), "Globalization"),
         };
         let mut metadata = json!({ "name": name });
@@ -125,8 +128,8 @@ impl Scene {
                 step(&self.hub, &key).await;
                 idle = false;
             }
-            if self.deploys {
-                self.deploy();
+            if self.deploys && self.deploy() {
+                continue;
             }
             if idle {
                 // Whoever waits for a while, but no failure that is tried again for ever.
@@ -138,8 +141,10 @@ impl Scene {
         }
     }
 
-    /// What a deployer does: applies and reports; lets go what is deleted, unless the cluster is lost.
-    fn deploy(&self) {
+    /// What a deployer does: applies and reports; lets go what is deleted, unless the cluster is lost. Whether there was
+    /// anything to do.
+    fn deploy(&self) -> bool {
+        let mut changed = false;
         for path in self.parent.paths("descriptions") {
             let there = self.parent.get(&path).unwrap();
             let number = there["metadata"]["namespace"].as_str().unwrap().trim_start_matches('n').to_owned();
@@ -151,6 +156,7 @@ impl Scene {
             }
             if there["metadata"].get("deletionTimestamp").is_some() {
                 self.parent.change(&path, &json!({ "metadata": { "finalizers": [] } }));
+                changed = true;
                 continue;
             }
             let statuses: Vec<Value> = objects(&there).iter().map(status).collect();
@@ -160,9 +166,14 @@ impl Scene {
                         "observedGeneration": generation, "lastTransitionTime": "2026-11-21T00:00:00Z" })
             };
             let conditions = [condition("Applied"), condition("Ready")];
-            let status = json!({ "phase": "Success", "manifestStatuses": statuses, "conditions": conditions });
-            self.parent.change(&path, &json!({ "status": status }));
+            let status =
+                json!({ "phase": "Success", "manifestStatuses": statuses, "conditions": conditions });
+            if there["status"] != status {
+                self.parent.change(&path, &json!({ "status": status }));
+                changed = true;
+            }
         }
+        changed
     }
 
     pub(super) fn status(&self) -> Value {
@@ -243,7 +254,8 @@ fn ready(status: &str) -> Value {
 /// The objects of a Description.
 pub(super) fn objects(description: &Value) -> Vec<Value> {
     let raw = description["spec"]["raw"].as_array().cloned().unwrap_or_default();
-    let decode = |text: &Value| base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap();
+    let decode =
+        |text: &Value| base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap();
     raw.iter().map(|text| serde_json::from_slice(&decode(text)).unwrap()).collect()
 }
 
@@ -251,7 +263,8 @@ pub(super) fn objects(description: &Value) -> Vec<Value> {
 fn status(object: &Value) -> Value {
     let mut status = feed(object);
     if let Some(replicas) = object["spec"]["replicas"].as_i64() {
-        status["observedStatus"] = json!({ "replicas": replicas, "readyReplicas": replicas, "observedGeneration": 1 });
+        status["observedStatus"] =
+            json!({ "replicas": replicas, "readyReplicas": replicas, "observedGeneration": 1 });
     }
     status
 }

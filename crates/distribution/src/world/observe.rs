@@ -18,7 +18,10 @@ use super::{
     BaseRecord, ClusterRecord, DescriptionRecord, Inner, ManifestRecord, Meta, RuleRecord,
     SubscriptionRecord, Table, Wakes, inside,
 };
-use crate::{key::{Key, Name}, marks::is_uid};
+use crate::{
+    key::{Key, Name},
+    marks::is_uid,
+};
 
 /// A kind that is observed.
 pub(crate) trait Known: Resource<DynamicType = ()> + DeserializeOwned {
@@ -40,14 +43,7 @@ macro_rules! records {
     })* };
 }
 
-records!(
-    SubscriptionRecord,
-    ClusterRecord,
-    BaseRecord,
-    DescriptionRecord,
-    ManifestRecord,
-    RuleRecord
-);
+records!(SubscriptionRecord, ClusterRecord, BaseRecord, DescriptionRecord, ManifestRecord, RuleRecord);
 
 /// A record, and what was in its place.
 struct Change<R> {
@@ -98,7 +94,8 @@ fn key(value: Option<&str>) -> Option<String> {
 
 impl Known for Subscription {
     fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
-        let Some(Change { before, now }) = put(&mut inner.subscriptions, SubscriptionRecord::from(&self)) else {
+        let Some(Change { before, now }) = put(&mut inner.subscriptions, SubscriptionRecord::from(&self))
+        else {
             return;
         };
         subscription_changed(inner, before.as_deref(), Some(&now), wakes);
@@ -156,7 +153,9 @@ fn wake_manifests(inner: &Inner, feed: &Feed, wakes: &mut Wakes) {
 
 impl Known for ManagedCluster {
     fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
-        let Some(Change { before, now }) = put(&mut inner.clusters, ClusterRecord::from(&self)) else { return };
+        let Some(Change { before, now }) = put(&mut inner.clusters, ClusterRecord::from(&self)) else {
+            return;
+        };
         cluster_changed(inner, before.as_deref(), Some(&now), wakes);
     }
 
@@ -210,12 +209,7 @@ impl Known for Base {
     }
 }
 
-fn base_changed(
-    inner: &mut Inner,
-    before: Option<&BaseRecord>,
-    now: Option<&BaseRecord>,
-    wakes: &mut Wakes,
-) {
+fn base_changed(inner: &mut Inner, before: Option<&BaseRecord>, now: Option<&BaseRecord>, wakes: &mut Wakes) {
     let Some(name) = now.or(before).map(|record| record.meta.name.clone()) else { return };
     let feeds = |record: Option<&BaseRecord>| record.map(|it| it.feeds.to_vec()).unwrap_or_default();
     let (old, new) = (feeds(before), feeds(now));
@@ -271,7 +265,13 @@ fn description_changed(
     reindex(&mut inner.descriptions_of, &name, old, new);
     // What the deployer reports is nothing to the Base.
     let written = |record: &DescriptionRecord| {
-        (record.generation, record.meta.labels.clone(), record.rendered.clone(), record.owner.clone(), record.meta.deleting)
+        (
+            record.generation,
+            record.meta.labels.clone(),
+            record.rendered.clone(),
+            record.owner.clone(),
+            record.meta.deleting,
+        )
     };
     if before.map(written) != now.map(written) {
         let base = |record: &DescriptionRecord| {
@@ -287,7 +287,9 @@ fn description_changed(
 
 impl Known for Manifest {
     fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
-        let Some(Change { before, now }) = put(&mut inner.manifests, ManifestRecord::from(&self)) else { return };
+        let Some(Change { before, now }) = put(&mut inner.manifests, ManifestRecord::from(&self)) else {
+            return;
+        };
         manifest_changed(inner, before.as_deref(), Some(&now), wakes);
         wakes.now(Key::Manifest(now.meta.name.clone()));
     }
@@ -331,7 +333,9 @@ fn manifest_changed(
 
 impl Known for Globalization {
     fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
-        let Some(Change { before, now }) = put(&mut inner.globalizations, RuleRecord::from(&self)) else { return };
+        let Some(Change { before, now }) = put(&mut inner.globalizations, RuleRecord::from(&self)) else {
+            return;
+        };
         rule_changed(inner, before.as_deref(), Some(&now), wakes);
     }
 
@@ -347,7 +351,9 @@ impl Known for Globalization {
 
 impl Known for Localization {
     fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
-        let Some(Change { before, now }) = put(&mut inner.localizations, RuleRecord::from(&self)) else { return };
+        let Some(Change { before, now }) = put(&mut inner.localizations, RuleRecord::from(&self)) else {
+            return;
+        };
         rule_changed(inner, before.as_deref(), Some(&now), wakes);
     }
 
@@ -363,7 +369,11 @@ impl Known for Localization {
 
 fn rule_changed(inner: &mut Inner, before: Option<&RuleRecord>, now: Option<&RuleRecord>, wakes: &mut Wakes) {
     let Some(name) = now.or(before).map(|record| record.meta.name.clone()) else { return };
-    let key = if name.namespace.is_empty() { Key::Globalization(name.clone()) } else { Key::Localization(name.clone()) };
+    let key = if name.namespace.is_empty() {
+        Key::Globalization(name.clone())
+    } else {
+        Key::Localization(name.clone())
+    };
     let content = |record: &RuleRecord| (record.meta.uid.clone(), record.generation, record.meta.deleting);
     if before.map(content) != now.map(content) {
         for record in before.into_iter().chain(now) {

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use api::{
     apps::{
-        Base, Deployer, Description, DescriptionPhase, Feed, Globalization, Localization, Manifest, Subscription,
-        SubscriptionSpec, SubscriptionStatus,
+        Base, Deployer, Description, DescriptionPhase, Feed, Globalization, Localization, Manifest,
+        Subscription, SubscriptionSpec, SubscriptionStatus,
     },
     clusters::ManagedCluster,
     names::apps::annotations::{FEED_PROTECTION, IS_DEFAULT_CLUSTER_INIT},
@@ -192,7 +192,8 @@ pub(crate) fn identity(json: &[u8]) -> Option<Feed> {
         #[serde(default)]
         namespace: Option<String>,
     }
-    let Object { api_version, kind, metadata: Names { name, namespace } } = serde_json::from_slice(json).ok()?;
+    let Object { api_version, kind, metadata: Names { name, namespace } } =
+        serde_json::from_slice(json).ok()?;
     Some(normalised(&Feed { kind, api_version, namespace, name }))
 }
 
@@ -224,9 +225,16 @@ impl From<&Manifest> for ManifestRecord {
         let labels = labels.into_iter().flatten();
         Self {
             meta: Meta::new(&manifest.metadata),
-            protection: manifest.metadata.annotations.as_ref().and_then(|all| all.get(FEED_PROTECTION)).cloned(),
+            protection: manifest
+                .metadata
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(FEED_PROTECTION))
+                .cloned(),
             feed: identity(text.as_bytes()),
-            labels: labels.filter_map(|(key, value)| Some((key.clone(), Value::as_str(value)?.to_owned()))).collect(),
+            labels: labels
+                .filter_map(|(key, value)| Some((key.clone(), Value::as_str(value)?.to_owned())))
+                .collect(),
             digest: placement::fingerprint::fingerprint(&text),
             template: text.into_bytes().into(),
         }

@@ -137,7 +137,9 @@ impl State {
         let owned = |object: &Value| object["metadata"]["ownerReferences"][0]["uid"] == *uid;
         let paths: Vec<String> =
             self.objects.iter().filter(|(_, object)| owned(object)).map(|(path, _)| path.clone()).collect();
-        paths.iter().for_each(|path| self.delete(path));
+        for path in &paths {
+            self.delete(path);
+        }
     }
 
     fn done(&mut self, write: Write) -> Result<Value, Refusal> {

@@ -89,7 +89,8 @@ impl Scene {
         let mut spec = json!({
             "subscribers": [{ "clusterAffinity": { "matchLabels": { "env": "t" } } }], "feeds": feeds,
         });
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let Value::Object(more) = more else { panic!("more fields of a spec") };
+        spec.as_object_mut().unwrap().extend(more);
         self.parent.put(
             &subscription(name),
             &json!({ "apiVersion": "apps.clusternet.io/v1alpha1", "kind": "Subscription",

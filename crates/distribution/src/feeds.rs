@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::{
-    apps::Manifest,
+    apps::{Manifest, Subscription},
     names::apps::{annotations::FEED_PROTECTION, finalizers},
 };
 use serde_json::{Map, Value, json};
@@ -24,7 +24,11 @@ pub(crate) async fn examine(hub: &Hub, name: &Name) -> Result<(), Refusal> {
     let Some(manifest) = hub.world.manifest(name) else { return Ok(()) };
     let users = manifest.feed.as_ref().map(|feed| hub.world.subscriptions_with(feed)).unwrap_or_default();
     let users: Vec<&SubscriptionRecord> = users.iter().map(AsRef::as_ref).filter(|user| uses(user)).collect();
-    match patch(&manifest, &users) {
+    if !hub.options.protect_feeds && manifest.meta.deleting && !users.is_empty() {
+        return forget(hub, &manifest, &users).await;
+    }
+    let held_by = if hub.options.protect_feeds { finalizers::FEED_PROTECTION } else { finalizers::APPS };
+    match patch(&manifest, &users, held_by) {
         Some(Patch { body, releases: true }) => {
             hub.parent.write(Write::Merge(name.path::<Manifest>(), body)).await.map(drop)
         }
@@ -46,7 +50,21 @@ struct Patch {
     releases: bool,
 }
 
-fn patch(manifest: &ManifestRecord, users: &[&SubscriptionRecord]) -> Option<Patch> {
+/// Takes the feed from its Subscriptions: its deletion takes it from the clusters, too.
+async fn forget(hub: &Hub, manifest: &ManifestRecord, users: &[&SubscriptionRecord]) -> Result<(), Refusal> {
+    for user in users {
+        let left = user.spec.feeds.iter().filter(|feed| Some(*feed) != manifest.feed.as_ref());
+        let patch = json!({
+            "metadata": { "resourceVersion": user.meta.resource_version },
+            "spec": { "feeds": left.collect::<Vec<_>>() },
+        });
+        hub.write::<Subscription>(Write::Merge(user.meta.name.path::<Subscription>(), patch)).await?;
+    }
+    // With the last of them it is looked at again.
+    Ok(())
+}
+
+fn patch(manifest: &ManifestRecord, users: &[&SubscriptionRecord], held_by: &str) -> Option<Patch> {
     let meta = &manifest.meta;
     let mut metadata = Map::new();
     let wanted: BTreeMap<String, String> =
@@ -59,9 +77,9 @@ fn patch(manifest: &ManifestRecord, users: &[&SubscriptionRecord]) -> Option<Pat
     let used = !users.is_empty();
     let ours = [finalizers::FEED_PROTECTION, finalizers::APPS];
     // Nobody can put a finalizer on an object that is going.
-    let held = if used && !meta.deleting { &ours[..1] } else { &[] };
-    let let_go = if used { &[] } else { &ours[..] };
-    let left = marks::finalizers(&meta.finalizers, held, let_go);
+    let held: Vec<&str> = Some(held_by).filter(|_| used && !meta.deleting).into_iter().collect();
+    let let_go: Vec<&str> = ours.into_iter().filter(|finalizer| !used || *finalizer != held_by).collect();
+    let left = marks::finalizers(&meta.finalizers, &held, &let_go);
     let releases = meta.deleting && left.is_some();
     if let Some(left) = left {
         metadata.insert("finalizers".to_owned(), json!(left));

@@ -49,6 +49,9 @@ pub struct Options {
     pub reserved_namespace: String,
     /// The Subscriptions with this `schedulerName` are scheduled here.
     pub scheduler_name: String,
+    /// Whether a feed that a Subscription deploys is kept from deletion (contract 5.8). Otherwise its deletion takes it from the
+    /// Subscriptions.
+    pub protect_feeds: bool,
     /// How many objects are looked at at once.
     pub concurrency: u16,
 }
@@ -58,6 +61,7 @@ impl Default for Options {
         Self {
             reserved_namespace: api::names::apps::RESERVED_NAMESPACE.to_owned(),
             scheduler_name: api::names::apps::DEFAULT_SCHEDULER.to_owned(),
+            protect_feeds: true,
             concurrency: 16,
         }
     }

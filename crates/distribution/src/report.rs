@@ -16,6 +16,7 @@ pub(crate) struct Report {
     reason: String,
     applied: Option<Said>,
     ready: Option<Said>,
+    held: Option<Said>,
     /// The objects that are in the cluster, or that are about to be.
     objects: BTreeMap<Feed, Reported>,
 }
@@ -56,6 +57,7 @@ impl From<&DescriptionStatus> for Report {
             reason: cut(status.reason.as_deref().unwrap_or_default()),
             applied: said("Applied"),
             ready: said("Ready"),
+            held: said("DeletionHeld"),
             objects: status.manifest_statuses.iter().map(reported).collect(),
         }
     }
@@ -110,6 +112,12 @@ impl Report {
         };
         if !applied.is_of(generation) {
             return Standing::Waiting(String::from("the newest state is not applied yet"));
+        }
+        if let Some(held) = self.held.as_ref().filter(|held| held.holds) {
+            return Standing::Waiting(held.words());
+        }
+        if !applied.holds && ["Paused", "Frozen"].contains(&applied.reason.as_str()) {
+            return Standing::Waiting(applied.words());
         }
         if !applied.holds {
             return Standing::Failed(applied.words());

@@ -1,6 +1,9 @@
 //! Subscription → clusters → Bases, and how that stands (contract 5.5, 5.10, 6.3).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use api::{
     apps::{Base, Subscription, SubscriptionStatus},
@@ -125,11 +128,14 @@ fn places(
     status: &SubscriptionStatus,
     bases: &[Arc<BaseRecord>],
 ) -> Option<Vec<Place>> {
+    let mut here: HashMap<&str, Vec<&BaseRecord>> = HashMap::new();
+    for base in bases {
+        here.entry(&base.meta.name.namespace).or_default().push(base);
+    }
     let place = |key: &String| {
         let parsed = ClusterKey::parse(key)?;
         let namespace = parsed.namespace();
-        let here = bases.iter().map(AsRef::as_ref).filter(|base| base.meta.name.namespace == namespace);
-        let base = bindings::kept(here);
+        let base = bindings::kept(here.get(namespace).into_iter().flatten().copied());
         let outcome = base.and_then(|base| hub.world.outcome(&base.meta.name));
         if base.is_some() && outcome.is_none() {
             return None;
@@ -137,6 +143,7 @@ fn places(
         let cluster = cluster_name(key).and_then(|name| hub.world.cluster(&name));
         Some(Place {
             cluster: key.clone(),
+            lost: cluster.as_ref().is_none_or(|cluster| cluster.lost),
             id: cluster
                 .map(|cluster| cluster.cluster.id.clone())
                 .or_else(|| base.map(|base| base.meta.label(CLUSTER_ID).to_owned())),
@@ -269,7 +276,10 @@ async fn withdraw(
     let steps: Vec<Step> = bases.iter().filter_map(|base| bindings::delete(base)).collect();
     let results = stream::iter(steps).map(|step| take(hub, subscription, step)).buffer_unordered(AT_ONCE);
     results.fold(Ok(()), |so_far, result| std::future::ready(so_far.and(result))).await?;
-    if !bases.is_empty() || hub.world.has_descriptions(&meta.uid) || hub.world.is_marked(&meta.uid) {
+    if !bases.is_empty()
+        || hub.world.has_descriptions(&meta.uid)
+        || hub.world.are_marked(&subscription.spec.feeds, &meta.uid)
+    {
         // The end of each wakes it again.
         return Ok(());
     }

@@ -30,6 +30,8 @@ pub(crate) struct Place {
     /// `namespace/name`.
     pub(crate) cluster: String,
     pub(crate) id: Option<String>,
+    /// Whether it has stopped reporting.
+    pub(crate) lost: bool,
     /// What became of its Base; none where there is no Base yet.
     pub(crate) outcome: Option<Arc<Outcome>>,
     pub(crate) description: Option<Arc<DescriptionRecord>>,
@@ -47,6 +49,11 @@ impl Place {
         };
         if let Some(problem) = outcome.problems.iter().find(|problem| problem.sort.fails()) {
             return Standing::Failed(problem.reason.clone());
+        }
+        if self.lost {
+            return Standing::Failed(String::from(
+                "the cluster is not ready, what it has reported may be old",
+            ));
         }
         match &self.description {
             Some(there) if there.meta.deleting => {
@@ -237,7 +244,8 @@ impl Overall<'_> {
             .filter_map(|(place, standing)| Some(format!("{}: {}", place.cluster, said(standing)?)))
             .collect();
         all.first()?;
-        let shown = all.iter().take(SENTENCES).cloned().collect::<Vec<_>>().join("; ");
+        let shown = all.iter().take(SENTENCES).map(|one| one.trim_end_matches('.'));
+        let shown = shown.collect::<Vec<_>>().join("; ");
         Some(match all.len().saturating_sub(SENTENCES) {
             0 => format!("{shown}."),
             more => format!("{shown}; and {more} more."),

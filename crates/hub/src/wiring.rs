@@ -64,6 +64,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     if args.feature_gates.enabled("Deployer", true) {
         let options = distribution::Options {
             reserved_namespace: args.reserved_namespace.clone(),
+            protect_feeds: args.feature_gates.enabled("FeedInUseProtection", true),
             ..distribution::Options::default()
         };
         distribution::start(tasks, client.clone(), parent.clone(), leadership.clone(), options);

@@ -107,3 +107,37 @@ async fn a_label_that_only_looks_like_ours_stays() {
     let labels = scene.parent.get(&path).unwrap()["metadata"]["labels"].clone();
     assert_eq!((&labels[other], &labels["app"]), (&json!("Base"), &json!("web")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn y9_without_protection_a_feed_that_is_deleted_is_taken_from_its_subscriptions() {
+    let mut scene = deployed().await;
+    scene.options.protect_feeds = false;
+    scene.restart();
+    scene.settle().await;
+    let path = manifest(&web(1));
+    let finalizers = scene.parent.get(&path).unwrap()["metadata"]["finalizers"].clone();
+    assert_eq!(finalizers, json!(["apps.clusternet.io/finalizer"]));
+    scene.parent.delete(&path);
+    scene.settle().await;
+    assert!(scene.parent.get(&path).is_none());
+    let feeds = scene.parent.get(&subscription("s")).unwrap()["spec"]["feeds"].clone();
+    assert_eq!(feeds, json!([feed(&qux())]));
+    assert_eq!(scene.gets("n1"), [qux()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_has_stopped_reporting_is_told_of_and_keeps_what_it_has() {
+    let scene = deployed().await;
+    let gets = scene.gets("n1");
+    let taint = json!([{ "key": "clusters.clusternet.io/unschedulable", "effect": "NoSchedule" }]);
+    scene.cluster(1, &json!({ "env": "t" }), &taint);
+    scene.set_ready(1, "Unknown");
+    scene.settle().await;
+    assert_eq!(scene.gets("n1"), gets);
+    assert!(
+        scene
+            .condition("Scheduled")
+            .contains("Kept in spite of the taint clusters.clusternet.io/unschedulable")
+    );
+    assert!(scene.condition("Degraded").starts_with("True ClustersFailed: n1/c1: the cluster is not ready"));
+}

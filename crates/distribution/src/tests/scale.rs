@@ -24,7 +24,7 @@ async fn the_status_of_a_thousand_clusters_is_bounded_and_names_those_that_are_n
     assert!(scene.status().to_string().len() < 40_000);
     assert!(scene.condition("Ready").starts_with("True Ready: 1000 of 1000"));
     scene.parent.take_writes();
-    scene.set_ready(7, "Unknown");
+    scene.deploys = false;
     scene.parent.change(
         &scene.only("descriptions", "n7"),
         &json!({ "status": { "conditions": [{ "type": "Applied", "status": "False", "reason": "Forbidden",
@@ -32,7 +32,7 @@ async fn the_status_of_a_thousand_clusters_is_bounded_and_names_those_that_are_n
     );
     scene.settle().await;
     assert_eq!(details(&scene), 1);
-    assert_eq!(scene.condition("Degraded"), "True ClustersFailed: n7/c7: Grant it..");
+    assert_eq!(scene.condition("Degraded"), "True ClustersFailed: n7/c7: Grant it.");
     assert_eq!(scene.parent.take_writes(), ["status subscriptions/s"], "nothing else is touched");
 }
 

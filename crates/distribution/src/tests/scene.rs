@@ -27,13 +27,15 @@ pub(super) struct Scene {
     pub(super) hub: Hub,
     /// Whether Descriptions are applied.
     pub(super) deploys: bool,
+    pub(super) options: Options,
 }
 
 impl Scene {
     /// A hub, and clusters `n1/c1`, `n2/c2`, … with the label `env: t`.
     pub(super) fn new(clusters: usize) -> Self {
         let parent = Arc::new(FakeParent::default());
-        let scene = Self { hub: hub(&parent), parent, deploys: true };
+        let options = Options::default();
+        let scene = Self { hub: hub(&parent, &options), parent, deploys: true, options };
         for number in 1..=clusters {
             scene.cluster(number, &json!({ "env": "t" }), &json!([]));
         }
@@ -42,7 +44,7 @@ impl Scene {
 
     /// A hub that has just started and lists what there is.
     pub(super) fn restart(&mut self) {
-        self.hub = hub(&self.parent);
+        self.hub = hub(&self.parent, &self.options);
         self.parent.die_at(None);
         self.parent.take_changes();
         for (path, object) in self.parent.all() {
@@ -208,9 +210,9 @@ impl Scene {
     }
 }
 
-fn hub(parent: &Arc<FakeParent>) -> Hub {
+fn hub(parent: &Arc<FakeParent>, options: &Options) -> Hub {
     let world = Arc::new(World::new(Arc::new(Queue::default())));
-    Hub::new(world, parent.clone(), Options::default())
+    Hub::new(world, parent.clone(), options.clone())
 }
 
 /// What a watch does with a change.

@@ -236,9 +236,12 @@ impl World {
         inner.manifests_of.keys().filter(same).map(|other| other.api_version.clone()).min()
     }
 
-    /// Whether a Manifest is marked with the uid of a Subscription.
-    pub(crate) fn is_marked(&self, uid: &str) -> bool {
-        self.inner.lock().manifests.values().any(|manifest| manifest.meta.labels.contains_key(uid))
+    /// Whether one of the Manifests of feeds is marked with the uid of a Subscription.
+    pub(crate) fn are_marked(&self, feeds: &[Feed], uid: &str) -> bool {
+        let inner = self.inner.lock();
+        let names = feeds.iter().filter_map(|feed| inner.manifests_of.get(feed)).flatten();
+        let mut manifests = names.filter_map(|name| inner.manifests.get(name));
+        manifests.any(|manifest| manifest.meta.labels.contains_key(uid))
     }
 
     /// A Globalization (without a namespace) or Localization.

@@ -216,7 +216,8 @@ fn base_changed(inner: &mut Inner, before: Option<&BaseRecord>, now: Option<&Bas
     reindex(&mut inner.wanted_by_bases, &name, old, new);
     let subscription = |record: &BaseRecord| key(Some(record.meta.label(SUBSCRIPTION_UID)));
     let (old, new) = (before.and_then(subscription), now.and_then(subscription));
-    wake_subscriptions(inner, [&old, &new], false, wakes);
+    // Many Bases are made at once; that one is gone somebody may wait for.
+    wake_subscriptions(inner, [&old, &new], now.is_some(), wakes);
     reindex(&mut inner.bases_of, &name, old, new);
     wakes.now(Key::Base(name));
 }

@@ -8,6 +8,7 @@
 //!   one's own, stored as a CRD.
 //! * [`apps`]: `apps.clusternet.io/v1alpha1`, what is deployed to which clusters; only the CRD of Manifests is installed yet.
 //! * [`shadow`]: `shadow/v1alpha1`, templates of ordinary objects, served by the hub and stored as Manifests.
+//! * [`conditions`]: how a condition is put among others.
 //! * [`names`]: labels, annotations, object names; the only place where such a string is spelled.
 //! * [`crds`]: the CRD objects as generated into `deploy/crds`.
 //!
@@ -15,6 +16,7 @@
 
 pub mod apps;
 pub mod clusters;
+pub mod conditions;
 pub mod crds;
 pub mod names;
 pub mod pedia;

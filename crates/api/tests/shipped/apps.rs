@@ -321,12 +321,12 @@ fn the_localization_of_the_article_is_read() {
         },
     }))
     .unwrap();
-    assert_eq!(localization.spec.priority, 300);
-    assert_eq!(localization.spec.override_policy, OverridePolicy::ApplyLater);
-    assert_eq!(localization.spec.overrides[1].type_, OverrideType::JsonPatch);
+    assert_eq!(localization.spec.changes.priority, 300);
+    assert_eq!(localization.spec.changes.override_policy, OverridePolicy::ApplyLater);
+    assert_eq!(localization.spec.changes.overrides[1].type_, OverrideType::JsonPatch);
     let bare: Globalization =
         serde_json::from_value(json!({ "metadata": { "name": "g" }, "spec": {} })).unwrap();
-    assert_eq!(bare.spec.priority, 500);
+    assert_eq!(bare.spec.changes.priority, 500);
 }
 
 #[test]

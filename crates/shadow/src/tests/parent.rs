@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use kubeio::{Body, BoxError, Error, Lane, Transport};
-use meta::{LabelSelector, Status};
+use meta::{LabelSelector, Status, StatusCause};
 use parking_lot::Mutex;
 use runtime::Tasks;
 use serde_json::{Value, json};
@@ -384,9 +384,15 @@ impl State {
             && !replicas(object).is_null()
             && replicas(&merged) != replicas(object);
         if conflict && !force {
-            return Err(Status::conflict(
+            let mut status = Status::conflict(
                 "Apply failed with 1 conflict: conflict with \"other\": .template.spec.replicas",
-            ));
+            );
+            status.details.get_or_insert_default().causes = vec![StatusCause {
+                reason: "FieldManagerConflict".to_owned(),
+                message: "conflict with \"other\"".to_owned(),
+                field: ".template.spec.replicas".to_owned(),
+            }];
+            return Err(status);
         }
         json_patch::merge(&mut merged, object);
         Ok(if dry { merged } else { self.put(path, merged) })

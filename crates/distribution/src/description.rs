@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api::{
     apps::{Deployer, Description, DescriptionSpec},
     names::{
-        apps::{finalizers, generic_description, labels},
+        apps::{annotations::RENDERED, finalizers, generic_description, labels},
         labels::{CLUSTER_ID, CLUSTER_NAME, CONTROLLER_MANAGER, CREATED_BY},
     },
 };
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     key::Name,
-    marks::{self, RENDERED},
+    marks,
     parent::Write,
     world::{BaseRecord, DescriptionRecord, content},
 };

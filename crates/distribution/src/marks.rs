@@ -4,10 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// On a Description: from what it was rendered and what that gave, two digests. It tells whether there is a reason to
-/// render it again.
-pub(crate) const RENDERED: &str = "clusterway.io/rendered";
-
 /// Whether a label's key is a uid (contract 2.1).
 pub(crate) fn is_uid(key: &str) -> bool {
     key.len() == 36 && !key.contains('/')

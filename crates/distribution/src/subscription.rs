@@ -8,7 +8,13 @@ use std::{
 use api::{
     apps::{Base, Subscription, SubscriptionStatus},
     conditions::{self, Wanted},
-    names::{apps::finalizers, labels::CLUSTER_ID},
+    names::{
+        apps::{
+            conditions::{FEEDS_FOUND, OVERRIDES_APPLIED, SCHEDULED},
+            finalizers,
+        },
+        labels::CLUSTER_ID,
+    },
 };
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -92,7 +98,7 @@ fn choose(hub: &Hub, subscription: &SubscriptionRecord, status: &mut Subscriptio
             status.desired_releases = i32::try_from(decision.chosen.len()).unwrap_or(i32::MAX);
             status.spec_hash = Some(spec_hash(spec));
             Wanted {
-                type_: "Scheduled",
+                type_: SCHEDULED,
                 status: if decision.scheduled() { "True" } else { "False" },
                 reason: decision.reason().to_owned(),
                 message: decision.message(),
@@ -101,7 +107,7 @@ fn choose(hub: &Hub, subscription: &SubscriptionRecord, status: &mut Subscriptio
         }
         Ok(None) => return,
         Err(error) => Wanted {
-            type_: "Scheduled",
+            type_: SCHEDULED,
             status: "False",
             reason: error.reason().to_owned(),
             message: format!("{error}. What runs stays where it runs."),
@@ -200,12 +206,12 @@ fn notes(before: &SubscriptionStatus, after: &SubscriptionStatus, problems: &[Pr
     };
     let (of_feeds, of_overrides): (Vec<&Problem>, Vec<&Problem>) =
         problems.iter().partition(|problem| problem.sort == Sort::Feed);
-    if is_new("FeedsFound") {
+    if is_new(FEEDS_FOUND) {
         let mut reasons = BTreeSet::new();
         let of_each_kind = of_feeds.into_iter().filter(|problem| reasons.insert(&problem.reason));
         notes.extend(of_each_kind.map(|it| warning(&it.reason, &it.message)));
     }
-    if is_new("OverridesApplied") {
+    if is_new(OVERRIDES_APPLIED) {
         notes.extend(of_overrides.first().map(|it| warning("FailedApplyingOverrides", &it.message)));
     }
     notes.truncate(EVENTS);
@@ -214,9 +220,9 @@ fn notes(before: &SubscriptionStatus, after: &SubscriptionStatus, problems: &[Pr
 
 /// An Event for another choice of clusters.
 fn scheduled(before: &SubscriptionStatus, after: &SubscriptionStatus) -> Option<Note> {
-    let now = find(after, "Scheduled")?;
+    let now = find(after, SCHEDULED)?;
     let same =
-        find(before, "Scheduled").is_some_and(|was| (&was.status, &was.reason) == (&now.status, &now.reason));
+        find(before, SCHEDULED).is_some_and(|was| (&was.status, &was.reason) == (&now.status, &now.reason));
     if same && before.binding_clusters == after.binding_clusters {
         return None;
     }

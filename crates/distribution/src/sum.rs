@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use api::{
     apps::{AggregatedStatus, Feed, FeedStatus, FeedStatusPerCluster, ReplicaStatus, SubscriptionStatus},
     conditions::{self, Wanted},
+    names::apps::conditions::{DEGRADED, FEEDS_FOUND, OVERRIDES_APPLIED, PROGRESSING, READY},
 };
 use jiff::Timestamp;
 
@@ -149,8 +150,8 @@ fn add(sum: &mut ReplicaStatus, one: &ReplicaStatus) {
 fn found(problems: &BTreeSet<&Problem>) -> Wanted {
     let missing: Vec<&Problem> = problems.iter().copied().filter(|it| it.sort == Sort::Feed).collect();
     match missing.first() {
-        None => condition("FeedsFound", true, "Found", "Every feed can be deployed."),
-        Some(first) => condition("FeedsFound", false, &first.reason, &sentences(&missing)),
+        None => condition(FEEDS_FOUND, true, "Found", "Every feed can be deployed."),
+        Some(first) => condition(FEEDS_FOUND, false, &first.reason, &sentences(&missing)),
     }
 }
 
@@ -160,8 +161,8 @@ fn overridden(problems: &BTreeSet<&Problem>) -> Wanted {
         problems.iter().copied().filter(|it| !matches!(it.sort, Sort::Feed)).collect();
     refused.sort_by_key(|problem| !problem.sort.blocks());
     match refused.first() {
-        None => condition("OverridesApplied", true, "Applied", "Every override is applied."),
-        Some(first) => condition("OverridesApplied", false, &first.reason, &sentences(&refused)),
+        None => condition(OVERRIDES_APPLIED, true, "Applied", "Every override is applied."),
+        Some(first) => condition(OVERRIDES_APPLIED, false, &first.reason, &sentences(&refused)),
     }
 }
 
@@ -202,12 +203,12 @@ impl Overall<'_> {
         let share = self.share();
         if self.places.is_empty() {
             let message = "No cluster is chosen; the condition Scheduled tells why.";
-            return condition("Ready", false, "NotScheduled", message);
+            return condition(READY, false, "NotScheduled", message);
         }
         if self.fine == self.places.len() {
-            return condition("Ready", true, "Ready", &share);
+            return condition(READY, true, "Ready", &share);
         }
-        condition("Ready", false, "ClustersNotReady", &share)
+        condition(READY, false, "ClustersNotReady", &share)
     }
 
     fn progressing(&self) -> Wanted {
@@ -216,8 +217,8 @@ impl Overall<'_> {
             _ => None,
         });
         match waiting {
-            Some(waiting) => condition("Progressing", true, "ClustersInProgress", &waiting),
-            None => condition("Progressing", false, "Settled", "No cluster is on the way to a newer state."),
+            Some(waiting) => condition(PROGRESSING, true, "ClustersInProgress", &waiting),
+            None => condition(PROGRESSING, false, "Settled", "No cluster is on the way to a newer state."),
         }
     }
 
@@ -227,11 +228,11 @@ impl Overall<'_> {
             _ => None,
         });
         match failed {
-            Some(failed) => condition("Degraded", true, "ClustersFailed", &failed),
+            Some(failed) => condition(DEGRADED, true, "ClustersFailed", &failed),
             None if self.places.is_empty() && self.subscription.status.binding_clusters.is_empty() => {
-                condition("Degraded", false, "NotScheduled", "There is no cluster that could be degraded.")
+                condition(DEGRADED, false, "NotScheduled", "There is no cluster that could be degraded.")
             }
-            None => condition("Degraded", false, "AsExpected", "No cluster reports a failure."),
+            None => condition(DEGRADED, false, "AsExpected", "No cluster reports a failure."),
         }
     }
 

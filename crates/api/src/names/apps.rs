@@ -56,6 +56,25 @@ pub mod annotations {
     pub const CLUSTER_INIT_BASE: &str = "apps.clusternet.io/cluster-init-base";
     /// On a ManagedCluster: `"true"` leaves it uninitialised.
     pub const SKIP_CLUSTER_INIT: &str = "clusters.clusternet.io/skip-cluster-init";
+    /// On a Description: from what it was rendered and what that gave, two digests. It tells whether there is a reason to
+    /// render it again.
+    pub const RENDERED: &str = "clusterway.io/rendered";
+}
+
+/// Types of the conditions of a Subscription.
+pub mod conditions {
+    /// Whether clusters were chosen; the message names them, and those that refused and why.
+    pub const SCHEDULED: &str = "Scheduled";
+    /// Whether every feed can be deployed.
+    pub const FEEDS_FOUND: &str = "FeedsFound";
+    /// Whether every override is applied; the message names override, cluster and path.
+    pub const OVERRIDES_APPLIED: &str = "OverridesApplied";
+    /// Whether every chosen cluster has everything, and it is healthy.
+    pub const READY: &str = "Ready";
+    /// Whether a cluster is on the way to a newer state.
+    pub const PROGRESSING: &str = "Progressing";
+    /// Whether a cluster will not get there by itself.
+    pub const DEGRADED: &str = "Degraded";
 }
 
 /// Finalizers.

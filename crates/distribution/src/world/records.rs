@@ -8,14 +8,14 @@ use api::{
         Subscription, SubscriptionSpec, SubscriptionStatus,
     },
     clusters::ManagedCluster,
-    names::apps::annotations::{FEED_PROTECTION, IS_DEFAULT_CLUSTER_INIT},
+    names::apps::annotations::{FEED_PROTECTION, IS_DEFAULT_CLUSTER_INIT, RENDERED},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use placement::{Cluster, overrides::Rule};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{key::Name, marks::RENDERED, report::Report};
+use crate::{key::Name, report::Report};
 
 /// What is kept of the metadata of every object.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -32,18 +32,18 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
         ClusterImportPolicy::crd(),
         PediaClusterLifecycle::crd(),
         ResourceCollection::crd(),
+        Description::crd(),
     ]
     .map(mended)
     .into()
 }
 
-/// The CRDs of `apps.clusternet.io`. Nothing serves them yet, and a parent does not get what nothing serves: who makes the
+/// The CRDs of `apps.clusternet.io` but Descriptions. Nothing serves them yet, and a parent does not get what nothing serves: who makes the
 /// hub serve them appends them in [`parent`], and `cargo xtask gen` writes them.
 pub fn distribution() -> Vec<CustomResourceDefinition> {
     [
         Subscription::crd(),
         Base::crd(),
-        Description::crd(),
         Globalization::crd(),
         Localization::crd(),
         HelmChart::crd(),

@@ -7,6 +7,7 @@
 //! * [`search`]: `clusterpedia.io/v1beta1`, served by the hub, not stored; `search.clusterway.io/v1alpha1`, collections of
 //!   one's own, stored as a CRD.
 //! * [`apps`]: `apps.clusternet.io/v1alpha1`, what is deployed to which clusters; CRDs that are not installed yet.
+//! * [`conditions`]: how a condition is put among others.
 //! * [`names`]: labels, annotations, object names; the only place where such a string is spelled.
 //! * [`crds`]: the CRD objects as generated into `deploy/crds`.
 //!
@@ -14,6 +15,7 @@
 
 pub mod apps;
 pub mod clusters;
+pub mod conditions;
 pub mod crds;
 pub mod names;
 pub mod pedia;

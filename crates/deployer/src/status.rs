@@ -2,6 +2,7 @@
 
 use api::{
     apps::{DescriptionPhase, DescriptionStatus, Feed, ManifestStatus},
+    conditions::{self, Wanted},
     names::deployer::{
         annotations::CONFIRM_DELETION,
         conditions::{APPLIED, DELETION_HELD, READY},
@@ -9,7 +10,7 @@ use api::{
     },
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use placement::health::{Health, State};
 use serde_json::Value;
 
@@ -62,7 +63,7 @@ pub(crate) struct Facts<'a> {
 
 /// The status that follows `before`. It is equal to it if nothing has changed.
 pub(crate) fn next(before: &DescriptionStatus, facts: &Facts<'_>, now: Timestamp) -> DescriptionStatus {
-    let mut conditions = Conditions { before: &before.conditions, generation: facts.generation, now, all: vec![] };
+    let mut told = Conditions { generation: facts.generation, now, all: before.conditions.clone() };
     let troubles = sorted(&facts.troubles);
     let mut next = DescriptionStatus {
         phase: before.phase,
@@ -74,20 +75,18 @@ pub(crate) fn next(before: &DescriptionStatus, facts: &Facts<'_>, now: Timestamp
         let more = troubles.len() - 1;
         let text = if more > 0 { format!("{first}; and {more} more") } else { first.to_string() };
         let halted = [reasons::PAUSED, reasons::FROZEN].contains(&first.reason);
-        conditions.add(APPLIED, "False", first.reason, &text);
+        told.add(APPLIED, "False", first.reason, &text);
         if !halted {
             next.phase = Some(DescriptionPhase::Failure);
             next.reason = Some(cut(&all(&troubles)));
         }
     } else if facts.finished {
         let count = facts.objects.len() - facts.leaving;
-        conditions.add(APPLIED, "True", reasons::DEPLOYED, &format!("{count} objects are as they are to be."));
+        told.add(APPLIED, "True", reasons::DEPLOYED, &format!("{count} objects are as they are to be."));
         next.phase = Some(DescriptionPhase::Success);
         next.reason = None;
-    } else {
-        conditions.keep(APPLIED);
     }
-    ready(facts, &mut conditions);
+    ready(facts, &mut told);
     match facts.held {
         Some(Held { going, of }) => {
             let Facts { namespace, name, generation, cluster, .. } = facts;
@@ -95,18 +94,18 @@ pub(crate) fn next(before: &DescriptionStatus, facts: &Facts<'_>, now: Timestamp
                 "{going} of the {of} objects that {cluster} runs would be gone with it; that waits until it is confirmed, \
                  in the parent: kubectl -n {namespace} annotate --overwrite description {name} {CONFIRM_DELETION}={generation}"
             );
-            conditions.add(DELETION_HELD, "True", reasons::MASS_DELETION, &text);
+            told.add(DELETION_HELD, "True", reasons::MASS_DELETION, &text);
         }
-        None if before.conditions.iter().any(|condition| condition.type_ == DELETION_HELD) => {
-            conditions.add(DELETION_HELD, "False", reasons::NOTHING_HELD, "No deletion waits to be confirmed.");
+        None if conditions::find(&before.conditions, DELETION_HELD).is_some() => {
+            told.add(DELETION_HELD, "False", reasons::NOTHING_HELD, "No deletion waits to be confirmed.");
         }
         None => {}
     }
-    next.conditions = conditions.all;
+    next.conditions = told.all;
     next
 }
 
-fn ready(facts: &Facts<'_>, conditions: &mut Conditions<'_>) {
+fn ready(facts: &Facts<'_>, told: &mut Conditions) {
     let wanted = facts.objects.len() - facts.leaving;
     let worst = facts.objects.iter().take(wanted).filter_map(|(feed, seen)| Some((feed, &(*seen)?.health)));
     // The first of the worst ones, so that the same facts give the same text.
@@ -117,16 +116,16 @@ fn ready(facts: &Facts<'_>, conditions: &mut Conditions<'_>) {
     let unseen = facts.objects.iter().take(wanted).filter(|(_, seen)| seen.is_none()).count();
     match worst {
         Some((feed, health)) if health.state == State::Failed => {
-            conditions.add(READY, "False", reasons::FAILED, &format!("{}: {}", title(feed), health.message));
+            told.add(READY, "False", reasons::FAILED, &format!("{}: {}", title(feed), health.message));
         }
         _ if unseen > 0 => {
             let text = format!("{unseen} of {wanted} objects have not been seen in {}.", facts.cluster);
-            conditions.add(READY, "False", reasons::UNKNOWN, &text);
+            told.add(READY, "False", reasons::UNKNOWN, &text);
         }
         Some((feed, health)) if health.state != State::Current => {
-            conditions.add(READY, "False", reasons::PROGRESSING, &format!("{}: {}", title(feed), health.message));
+            told.add(READY, "False", reasons::PROGRESSING, &format!("{}: {}", title(feed), health.message));
         }
-        _ => conditions.add(READY, "True", reasons::HEALTHY, &format!("{wanted} objects are healthy.")),
+        _ => told.add(READY, "True", reasons::HEALTHY, &format!("{wanted} objects are healthy.")),
     }
 }
 
@@ -169,34 +168,17 @@ fn cut(text: &str) -> String {
     }
 }
 
-struct Conditions<'a> {
-    before: &'a [Condition],
+struct Conditions {
     generation: i64,
     now: Timestamp,
     all: Vec<Condition>,
 }
 
-impl Conditions<'_> {
-    fn known(&self, type_: &str) -> Option<&Condition> {
-        self.before.iter().find(|condition| condition.type_ == type_)
-    }
-
-    fn add(&mut self, type_: &str, status: &str, reason: &str, message: &str) {
-        let since = self.known(type_).filter(|known| known.status == status);
-        let since = since.map_or(Time(self.now), |known| known.last_transition_time.clone());
-        self.all.push(Condition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message: cut(message),
-            observed_generation: Some(self.generation),
-            last_transition_time: since,
-        });
-    }
-
-    fn keep(&mut self, type_: &str) {
-        let known = self.known(type_).cloned();
-        self.all.extend(known);
+impl Conditions {
+    fn add(&mut self, type_: &'static str, status: &'static str, reason: &str, message: &str) {
+        let (reason, message) = (reason.to_owned(), cut(message));
+        let wanted = Wanted { type_, status, reason, message, generation: Some(self.generation) };
+        conditions::set(&mut self.all, wanted, self.now);
     }
 }
 

@@ -137,10 +137,3 @@ impl Worker {
     }
 }
 
-impl Work {
-    /// Whether nothing but the status is looked at.
-    #[cfg(test)]
-    pub(crate) fn is_status_only(&self) -> bool {
-        !self.all && self.keys.is_empty()
-    }
-}

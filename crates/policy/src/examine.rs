@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use api::{
+    conditions,
     names::policy::{
         finalizers,
         lifecycle::{
@@ -20,7 +21,6 @@ use serde_json::{Value, json};
 use crate::{
     Options, Problem,
     cluster::{conflict, is_owned, is_owned_alone},
-    conditions,
     gather::{self, Gatherer, Missing},
     grant,
     parent::{Parent, Refusal, Write},
@@ -114,8 +114,8 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
         return Ok(None);
     }
     let generation = lifecycle.metadata.generation;
-    let mut set = |type_: &str, holds: bool, why: &Problem| {
-        conditions::set(&mut status.conditions, type_, holds, why, generation, Timestamp::now());
+    let mut set = |type_, holds, why: &Problem| {
+        conditions::set(&mut status.conditions, why.condition(type_, holds, generation), Timestamp::now());
     };
     let next = match existing {
         None => {
@@ -137,8 +137,10 @@ async fn findings(shared: &Shared, lifecycle: &PediaClusterLifecycle) -> Result<
             }
         }
         Some(cluster) => {
-            if !conditions::holds(lifecycle.status.as_ref().map_or(&[], |status| &status.conditions), CREATED)
-            {
+            if !conditions::is_true(
+                lifecycle.status.as_ref().map_or(&[], |status| &status.conditions),
+                CREATED,
+            ) {
                 let (reason, message) = if is_owned(&cluster, &uid) {
                     (CLUSTER_CREATED, "")
                 } else {

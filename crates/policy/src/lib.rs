@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Two kinds of files: what should be, given what is (`template`, `imports`, `recipe`, `cluster`, `negotiate`,
-//! `sources`, `plan`, `usable`, `grant`, `conditions`: pure functions, which [`preview`] shares with the kubectl plug-in); and the
+//! `sources`, `plan`, `usable`, `grant`: pure functions, which [`preview`] shares with the kubectl plug-in); and the
 //! controllers (`run`, `worker`, `followed`, `examine`, `gather`, `renderers`, `registry`, `parent`).
 //!
 //! * Nothing of a source object is kept but a digest of what the templates look at, and of a reference its version: they are
@@ -20,7 +20,6 @@
 //! Deliberately absent: rights. What policies read, somebody has to let the hub read (`grant` tells how).
 
 mod cluster;
-mod conditions;
 mod examine;
 #[cfg(test)]
 mod fake;
@@ -42,6 +41,8 @@ mod template;
 mod tests;
 mod usable;
 mod worker;
+
+use api::conditions::Wanted;
 
 pub use parent::over;
 pub use run::start;
@@ -73,5 +74,11 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
+    }
+
+    /// As a condition of an object in this generation.
+    fn condition(&self, type_: &'static str, holds: bool, generation: Option<i64>) -> Wanted {
+        let status = if holds { "True" } else { "False" };
+        Wanted { type_, status, reason: self.reason.to_owned(), message: self.message.clone(), generation }
     }
 }

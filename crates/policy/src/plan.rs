@@ -6,6 +6,7 @@ use std::{
 };
 
 use api::{
+    conditions,
     names::policy::{finalizers, lifecycle::CREATED},
     policy::{ClusterImportPolicy, PediaClusterLifecycle},
 };
@@ -13,7 +14,6 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::{
-    conditions,
     examine::LIFECYCLES,
     imports::{Negotiated, lifecycle},
     parent::Write,
@@ -68,7 +68,7 @@ pub(crate) fn plan(
             continue;
         }
         let status = existing.and_then(|existing| existing.status.as_ref());
-        if status.is_some_and(|status| conditions::holds(&status.conditions, CREATED)) {
+        if status.is_some_and(|status| conditions::is_true(&status.conditions, CREATED)) {
             plan.imported += 1;
         }
         let keeps = existing.is_some_and(|existing| {

@@ -242,7 +242,7 @@ async fn govern(
         shared: Arc::clone(shared),
         lifecycles: lifecycles.clone(),
         workers: HashMap::new(),
-        incoming: None,
+        policies: Digests::default(),
     };
     let policies = readable(Api::<_>::all(client.clone()), watch_config()).default_backoff();
     let mut policies = std::pin::pin!(policies);
@@ -260,8 +260,7 @@ struct Governor {
     shared: Arc<Shared>,
     lifecycles: Store<PediaClusterLifecycle>,
     workers: HashMap<String, Worker>,
-    /// The names a list has shown so far.
-    incoming: Option<Vec<String>>,
+    policies: Digests,
 }
 
 struct Worker {
@@ -272,25 +271,16 @@ struct Worker {
 
 impl Governor {
     fn take(&mut self, event: Event<ClusterImportPolicy>) {
-        match event {
-            Event::Init => self.incoming = Some(Vec::new()),
-            Event::InitApply(policy) => {
-                self.incoming.get_or_insert_default().push(policy.name_any());
-                self.appoint(policy);
-            }
-            Event::InitDone => {
-                let shown = self.incoming.take().unwrap_or_default();
-                let gone: Vec<String> =
-                    self.workers.keys().filter(|name| !shown.contains(name)).cloned().collect();
-                for name in &gone {
-                    self.dismiss(name);
-                }
-            }
-            Event::Apply(policy) => self.appoint(policy),
-            Event::Delete(policy) => self.dismiss(&policy.name_any()),
+        let News { changed, gone } = self.policies.take(event, |policy| &policy.metadata);
+        for name in &gone {
+            self.dismiss(name);
+        }
+        if let Some(policy) = changed {
+            self.appoint(policy);
         }
     }
 
+    /// Its worker begins anew with the policy as it is now.
     fn appoint(&mut self, mut policy: ClusterImportPolicy) {
         policy.metadata.managed_fields = None;
         let name = policy.name_any();
@@ -299,15 +289,12 @@ impl Governor {
         }
         let policy = Arc::new(policy);
         if let Some(worker) = self.workers.get(&name) {
-            worker.policy.send_if_modified(|before| {
-                let changed = matters(before) != matters(&policy);
-                *before = if changed { Arc::clone(&policy) } else { Arc::clone(before) };
-                changed
-            });
+            worker.policy.send_replace(policy);
             return;
         }
         let tasks = self.tasks.child();
-        let (sender, receiver) = watch::channel(Arc::clone(&policy));
+        let uid = policy.uid();
+        let (sender, receiver) = watch::channel(policy);
         let working = worker::supervise(
             Arc::clone(&self.shared),
             over(self.client.clone()),
@@ -315,7 +302,7 @@ impl Governor {
             receiver,
         );
         tasks.spawn(format!("ClusterImportPolicy {name}"), working);
-        self.workers.insert(name, Worker { uid: policy.uid(), policy: sender, tasks });
+        self.workers.insert(name, Worker { uid, policy: sender, tasks });
     }
 
     fn dismiss(&mut self, name: &str) {
@@ -324,11 +311,6 @@ impl Governor {
             self.shared.registry.forget(name);
         }
     }
-}
-
-/// What a worker begins anew for; what it writes itself is not among it.
-fn matters(policy: &ClusterImportPolicy) -> (Option<i64>, bool) {
-    (policy.metadata.generation, policy.metadata.deletion_timestamp.is_some())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod leaving;
 use std::{sync::Arc, time::Duration};
 
 use api::{
+    conditions,
     names::policy::conditions::{
         FAILED, LIFECYCLES_UNLISTED, NOT_SYNCED, RECONCILED, RECONCILING, SOURCES_UNLISTED, SUCCESS,
         VALIDATED, WAIT_SYNCED,
@@ -23,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    Problem, conditions,
+    Problem,
     examine::{Shared, policy_of},
     followed::{Followed, News, Role},
     imports::{Imports, Negotiated, Outcome},
@@ -335,9 +336,15 @@ impl Worker {
         }
     }
 
-    fn condition(&self, status: &mut ClusterImportPolicyStatus, type_: &str, holds: bool, why: &Problem) {
-        let generation = self.policy.metadata.generation;
-        conditions::set(&mut status.conditions, type_, holds, why, generation, Timestamp::now());
+    fn condition(
+        &self,
+        status: &mut ClusterImportPolicyStatus,
+        type_: &'static str,
+        holds: bool,
+        why: &Problem,
+    ) {
+        let wanted = why.condition(type_, holds, self.policy.metadata.generation);
+        conditions::set(&mut status.conditions, wanted, Timestamp::now());
     }
 
     /// Says why the policy cannot go on for now, and in which version its source is read if that is known.

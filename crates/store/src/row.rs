@@ -19,17 +19,18 @@ pub struct Row {
 /// A piece of an answer, as a back end produces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// Some rows, in order, maybe none; not more than fit in a few megabytes.
+    /// Some rows, in order, maybe none; not more than fit in a few megabytes. What a back end finds at one go it may tell
+    /// in several of these, while it still looks for the rest.
     Rows(Vec<Row>),
     /// There are no more; the token if the limit was reached and there is more behind it.
     End(Option<Token>),
 }
 
-/// The rows of an answer, in order. Whoever takes them slowly holds up nobody: between two pieces nothing is held in
-/// the store, no lock, no thread, no snapshot.
+/// The rows of an answer, in order. Whoever takes them slowly holds up nobody: a back end looks for a few megabytes of rows
+/// at one go, and holds a thread and a snapshot no longer than that takes, however long the rows then wait to be taken.
 ///
-/// The rows of one piece are of one moment; with a limit of up to 500 usual objects that is the whole page. Later
-/// pieces go on behind the last row, so every object that stays where it is comes exactly once.
+/// The rows of one go are of one moment; with a limit of up to 500 usual objects that is the whole page. The next goes on
+/// behind the last row, so every object that stays where it is comes exactly once.
 pub struct Rows {
     pieces: BoxStream<'static, Result<Piece, Error>>,
     ready: std::vec::IntoIter<Row>,

@@ -8,9 +8,8 @@
 //! [`Ways`] tells others how a cluster is reached.
 //!
 //! Three kinds of files: what should be, given what is (`rules`, `prune`, `place`, `object`, `batch`, `rights`,
-//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`,
-//! `takeover`); and the ways out
-//! (`access`, `parent`).
+//! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`, `takeover`); and
+//! the ways out (`access`, `parent`).
 //!
 //! * Nothing is listed again that did not change: a checkpoint is stored in the transaction of the rows that lead to it,
 //!   and says what it was made from.

@@ -30,7 +30,7 @@ pub use helm::{
 pub use inventory::{FeedInventory, FeedInventorySpec, FeedOrder, ReplicaRequirements};
 pub use manifest::Manifest;
 pub use overrides::{
-    FieldFormat, Globalization, GlobalizationSpec, Localization, LocalizationSpec, OverrideConfig,
+    Changes, FieldFormat, Globalization, GlobalizationSpec, Localization, LocalizationSpec, OverrideConfig,
     OverridePolicy, OverrideType,
 };
 pub use subscription::{

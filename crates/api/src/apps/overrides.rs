@@ -30,29 +30,13 @@ const ONE_CHOICE_OF_FEEDS_MESSAGE: &str =
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(ONE_CHOICE_OF_FEEDS).message(ONE_CHOICE_OF_FEEDS_MESSAGE))]
 pub struct GlobalizationSpec {
-    /// When a change of this object takes effect. ApplyNow: at once. ApplyLater: when a feed is deployed again for another
-    /// reason.
-    #[serde(default)]
-    #[schemars(extend("default" = "ApplyLater"))]
-    pub override_policy: OverridePolicy,
     /// Selects ManagedClusters by their labels. It is every cluster when this is not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::label_selector")]
     pub cluster_affinity: Option<LabelSelector>,
-    /// Lower priorities are applied first, so that higher ones win.
-    #[serde(default = "default_priority")]
-    #[schemars(extend("default" = 500), range(min = 0, max = 1000))]
-    pub priority: i32,
-    /// The feed that is changed. Without feed and feedSelector it is every feed of the cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub feed: Option<Feed>,
-    /// Selects the feeds that are changed by their labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::label_selector")]
-    pub feed_selector: Option<LabelSelector>,
-    /// The changes, in the order in which they are made.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub overrides: Vec<OverrideConfig>,
+    /// Which feeds are changed, and how.
+    #[serde(flatten)]
+    pub changes: Changes,
 }
 
 /// Overrides for one cluster.
@@ -72,6 +56,15 @@ pub struct GlobalizationSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(ONE_CHOICE_OF_FEEDS).message(ONE_CHOICE_OF_FEEDS_MESSAGE))]
 pub struct LocalizationSpec {
+    /// Which feeds are changed, and how.
+    #[serde(flatten)]
+    pub changes: Changes,
+}
+
+/// Which feeds are changed, and how.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Changes {
     /// When a change of this object takes effect. ApplyNow: at once. ApplyLater: when a feed is deployed again for another
     /// reason.
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::apps::{Feed, Globalization, Localization, OverrideConfig, OverridePolicy, OverrideType};
+use api::apps::{Changes, Feed, Globalization, Localization, OverrideConfig, OverridePolicy, OverrideType};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector as Selector, ObjectMeta, Time};
 use meta::LabelSelector;
 use serde::Serialize;
@@ -59,11 +59,8 @@ impl TryFrom<&Globalization> for Rule {
     type Error = InvalidRuleError;
 
     fn try_from(from: &Globalization) -> Result<Self, InvalidRuleError> {
-        let spec = &from.spec;
-        let clusters = ready("clusterAffinity", spec.cluster_affinity.as_ref())?;
-        let feeds = feeds(spec.feed.as_ref(), spec.feed_selector.as_ref())?;
-        let content = (spec.priority, spec.override_policy, spec.overrides.clone());
-        Ok(Self::new(&from.metadata, None, feeds, clusters, content))
+        let clusters = ready("clusterAffinity", from.spec.cluster_affinity.as_ref())?;
+        Self::new(&from.metadata, None, clusters, &from.spec.changes)
     }
 }
 
@@ -71,18 +68,8 @@ impl TryFrom<&Localization> for Rule {
     type Error = InvalidRuleError;
 
     fn try_from(from: &Localization) -> Result<Self, InvalidRuleError> {
-        let spec = &from.spec;
-        let feeds = feeds(spec.feed.as_ref(), spec.feed_selector.as_ref())?;
-        let content = (spec.priority, spec.override_policy, spec.overrides.clone());
         let namespace = from.metadata.namespace.clone().unwrap_or_default();
-        Ok(Self::new(&from.metadata, Some(namespace), feeds, LabelSelector::default(), content))
-    }
-}
-
-fn feeds(feed: Option<&Feed>, selected: Option<&Selector>) -> Result<Feeds, InvalidRuleError> {
-    match feed {
-        Some(feed) => Ok(Feeds::Named(feed.clone())),
-        None => ready("feedSelector", selected).map(Feeds::Selected),
+        Self::new(&from.metadata, Some(namespace), LabelSelector::default(), &from.spec.changes)
     }
 }
 
@@ -99,21 +86,24 @@ impl Rule {
     fn new(
         metadata: &ObjectMeta,
         namespace: Option<String>,
-        feeds: Feeds,
         clusters: LabelSelector,
-        (priority, policy, overrides): (i32, OverridePolicy, Vec<OverrideConfig>),
-    ) -> Self {
-        Self {
+        changes: &Changes,
+    ) -> Result<Self, InvalidRuleError> {
+        let feeds = match &changes.feed {
+            Some(feed) => Feeds::Named(feed.clone()),
+            None => Feeds::Selected(ready("feedSelector", changes.feed_selector.as_ref())?),
+        };
+        Ok(Self {
             namespace,
             name: metadata.name.clone().unwrap_or_default(),
-            priority,
-            policy,
-            overrides,
+            priority: changes.priority,
+            policy: changes.override_policy,
+            overrides: changes.overrides.clone(),
             created: metadata.creation_timestamp.clone(),
             deleting: metadata.deletion_timestamp.is_some(),
             feeds,
             clusters,
-        }
+        })
     }
 
     /// Whether it is for this feed in this cluster. One that is being deleted is for nothing.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use api::{
     clusters::{ClusterRegistrationRequest, ManagedCluster, ManagedClusterStatus},
+    conditions::{Wanted, set},
     names::{self, conditions},
 };
 use jiff::Timestamp;
@@ -65,11 +66,11 @@ impl Parent<'_> {
     async fn write_status(&self, status: &ManagedClusterStatus) -> kube::Result<()> {
         let clusters: Api<ManagedCluster> = Api::namespaced(self.client.clone(), self.namespace);
         let current = clusters.get(self.name).await?;
-        let now = Time(Timestamp::now());
+        let now = Timestamp::now();
         let before = current.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let mut next = status.clone();
-        next.conditions = with_ready(before, &next, current.metadata.generation, &now);
-        next.last_observed_time = Some(now);
+        next.conditions = with_ready(before, &next, current.metadata.generation, now);
+        next.last_observed_time = Some(Time(now));
         // The version makes this fail when the hub was faster, so its conditions are never overwritten unseen. Emptied
         // fields are named as null: a merge patch leaves out what it does not mention.
         let mut status = json!(next);
@@ -109,7 +110,7 @@ fn with_ready(
     before: &[Condition],
     status: &ManagedClusterStatus,
     generation: Option<i64>,
-    now: &Time,
+    now: Timestamp,
 ) -> Vec<Condition> {
     let healthy = (status.livez && status.readyz) || status.healthz;
     let (word, reason, message) = if healthy {
@@ -121,28 +122,19 @@ fn with_ready(
         let message = format!("The cluster's API server does not answer 200 on {}.", failing.join(", "));
         ("False", conditions::MANAGED_CLUSTER_NOT_READY, message)
     };
-    let last = before.iter().find(|condition| condition.type_ == conditions::READY);
-    let since = last
-        .filter(|last| last.status == word)
-        .map_or_else(|| now.clone(), |last| last.last_transition_time.clone());
-    let ours = Condition {
-        type_: conditions::READY.to_owned(),
-        status: word.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        observed_generation: generation,
-        last_transition_time: since,
-    };
-    let others = before.iter().filter(|condition| condition.type_ != conditions::READY).cloned();
-    others.chain([ours]).collect()
+    let mut all = before.to_vec();
+    let ready =
+        Wanted { type_: conditions::READY, status: word, reason: reason.to_owned(), message, generation };
+    set(&mut all, ready, now);
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn time(seconds: i64) -> Time {
-        Time(Timestamp::from_second(seconds).unwrap())
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
     }
 
     fn healthy() -> ManagedClusterStatus {
@@ -151,20 +143,20 @@ mod tests {
 
     #[test]
     fn the_transition_time_moves_only_with_the_status() {
-        let first = with_ready(&[], &healthy(), Some(1), &time(10));
-        let again = with_ready(&first, &healthy(), Some(2), &time(20));
-        assert_eq!(again[0].last_transition_time, time(10));
+        let first = with_ready(&[], &healthy(), Some(1), at(10));
+        let again = with_ready(&first, &healthy(), Some(2), at(20));
+        assert_eq!(again[0].last_transition_time, Time(at(10)));
         assert_eq!(again[0].observed_generation, Some(2));
-        let sick = with_ready(&again, &ManagedClusterStatus::default(), Some(2), &time(30));
+        let sick = with_ready(&again, &ManagedClusterStatus::default(), Some(2), at(30));
         assert_eq!((sick[0].status.as_str(), sick[0].reason.as_str()), ("False", "ManagedClusterNotReady"));
-        assert_eq!(sick[0].last_transition_time, time(30));
+        assert_eq!(sick[0].last_transition_time, Time(at(30)));
     }
 
     #[test]
     fn conditions_of_others_stay() {
-        let mut other = with_ready(&[], &healthy(), None, &time(1));
+        let mut other = with_ready(&[], &healthy(), None, at(1));
         other[0].type_ = "ClusterInit".into();
-        let both = with_ready(&other, &healthy(), None, &time(2));
+        let both = with_ready(&other, &healthy(), None, at(2));
         assert_eq!(both.iter().map(|c| c.type_.as_str()).collect::<Vec<_>>(), ["ClusterInit", "Ready"]);
     }
 

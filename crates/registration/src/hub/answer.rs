@@ -2,16 +2,13 @@
 
 use api::{
     clusters::ClusterRegistrationRequestStatus,
+    conditions::{Wanted, set},
     names::{approval, conditions, results},
 };
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
 
-use super::{
-    conditions::{Wanted, set},
-    decision::Refusal,
-    objects::Child,
-};
+use super::{decision::Refusal, objects::Child};
 
 /// A token on its way into a status.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use api::{
     clusters::ManagedCluster,
+    conditions::find,
     names::{conditions as types, finalizers},
 };
 use jiff::Timestamp;
@@ -14,7 +15,6 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::{
-    conditions::find,
     context::Context,
     deregister::deregister,
     io::{Error, patch_params},

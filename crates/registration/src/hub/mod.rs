@@ -11,7 +11,6 @@
 mod answer;
 mod approver;
 mod cluster;
-mod conditions;
 mod context;
 mod counters;
 mod decision;

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use api::{
     clusters::{ManagedCluster, ManagedClusterStatus},
+    conditions::{Wanted, find, find_mut, remove, set},
     names::{self, conditions, taints},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Taint, apimachinery::pkg::apis::meta::v1::Condition};
-
-use super::conditions::{Wanted, find, find_mut, set};
 
 /// The heartbeat of an agent that names none; a cluster is lost after three.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_mins(3);
@@ -163,7 +162,7 @@ pub(crate) fn judge_conditions(
     set(&mut all, init, now);
     match skew {
         Some(skew) => set(&mut all, skew_condition(skew, generation), now),
-        None => all.retain(|condition| condition.type_ != conditions::CLOCK_SKEW),
+        None => remove(&mut all, conditions::CLOCK_SKEW),
     }
     all
 }

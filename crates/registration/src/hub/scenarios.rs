@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use api::{
     clusters::{ClusterRegistrationRequest, ManagedCluster},
+    conditions::find,
     names::{self, annotations, approval, conditions, finalizers, labels, taints},
 };
 use jiff::Timestamp;
@@ -19,7 +20,6 @@ use serde_json::json;
 
 use super::{
     Options, approver,
-    conditions::find,
     context::Context,
     counters::Counters,
     fake::{Break, Parent},

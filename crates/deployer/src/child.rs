@@ -175,7 +175,8 @@ impl Child {
                 return Err(kubeio::status_of(response).await.into());
             }
             let body = whole(response.into_body()).await.ok_or_else(|| unreachable("the answer broke off"))?;
-            serde_json::from_slice(&body).map_err(|_| unreachable("the answer is not JSON"))
+            let answer = serde_json::from_slice::<Value>(&body).ok();
+            answer.filter(Value::is_object).ok_or_else(|| unreachable("the answer is no object as JSON"))
         };
         timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(unreachable("no answer in time")))
     }

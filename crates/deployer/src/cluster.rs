@@ -7,6 +7,7 @@ use std::{
 };
 
 use api::{apps::Description, names::deployer::reasons};
+use kube::ResourceExt as _;
 use parking_lot::Mutex;
 use placement::diff::Difference;
 use serde_json::Value;
@@ -133,12 +134,26 @@ impl Cluster {
     pub(crate) fn put(&self, mut description: Description) {
         description.metadata.managed_fields = None;
         let mut state = self.state.lock();
+        let name = description.name_any();
+        if state.book.get(&name).is_some_and(|known| known.description.metadata.uid != description.metadata.uid) {
+            state.runs.remove(&name);
+        }
         let concerned = state.book.put(description, self.options.objects_per_description);
         for name in concerned {
             state.look(&name, Work::all(), Duration::ZERO);
         }
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// A Description is `now` so after a write of ours, which was `before`. If something newer was heard of meanwhile, that
+    /// counts: it is not told again.
+    pub(crate) fn answered(&self, before: &Description, now: Description) {
+        let version = |description: &Description| description.metadata.resource_version.clone();
+        let current = self.state.lock().book.get(&now.name_any()).map(|entry| version(&entry.description));
+        if current == Some(version(before)) {
+            self.put(now);
+        }
     }
 
     /// A Description is gone.

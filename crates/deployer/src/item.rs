@@ -124,6 +124,12 @@ fn object(bytes: &[u8]) -> Result<Value, String> {
             return Err(format!("has no {}", needed[1..].replace('/', ".")));
         }
     }
+    for mapping in ["labels", "annotations"] {
+        let found = &value["metadata"][mapping];
+        if !(found.is_null() || found.is_object()) {
+            return Err(format!("has metadata.{mapping} that are no mapping"));
+        }
+    }
     Ok(value)
 }
 

@@ -163,11 +163,10 @@ async fn record(cluster: &Arc<Cluster>, mut entry: Entry) -> Result<Entry, NotWr
     Ok(known(cluster, entry, description))
 }
 
-/// The Description is so now, as the parent has answered.
-pub(crate) fn known(cluster: &Cluster, entry: Entry, description: Description) -> Entry {
-    let name = entry.name();
-    cluster.put(description);
-    cluster.entry(&name).unwrap_or(entry)
+/// The Description is so now, as the parent has answered to a write of ours.
+fn known(cluster: &Cluster, entry: Entry, description: Description) -> Entry {
+    cluster.answered(&entry.description, description);
+    cluster.entry(&entry.name()).unwrap_or(entry)
 }
 
 /// Takes everything of a deleted Description out of the cluster, and lets the Description go.

@@ -43,7 +43,8 @@ mod writer;
 
 use std::{collections::HashMap, sync::Arc, thread::JoinHandle};
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::FutureExt as _;
+use tokio::task::JoinSet;
 
 pub use self::options::PostgresOptions;
 use self::{
@@ -54,12 +55,9 @@ use self::{
     writer::{Memory, Shared, Writer},
 };
 use crate::{
-    Answer, Applied, Batch, Checkpoint, ClusterName, Content, Error, Generation, ObjectName, Piece, Query,
-    Resource, Row, Rows, Store, StoredVersion,
-    relational::{
-        command::Commands,
-        selection::{Found, Selection},
-    },
+    Answer, Applied, Batch, Checkpoint, ClusterName, Content, Error, Generation, ObjectName, Query, Resource,
+    Row, Rows, Store, StoredVersion,
+    relational::{command::Commands, pieces, selection::Selection},
 };
 
 /// A store in a PostgreSQL database.
@@ -246,7 +244,8 @@ impl Store for PostgresStore {
                     let Some(object) = plan::found(&Places::from([(scope, 0)]), row, 0)? else {
                         return Ok(None);
                     };
-                    let json = plan::contents(channel, &[&object], Content::Whole).await?.pop();
+                    let json =
+                        plan::unpacked(channel, std::slice::from_ref(&object), Content::Whole).await?.pop();
                     Ok(json.map(|json| (object.key, json)))
                 })
                 .await?;
@@ -308,29 +307,25 @@ impl Store for PostgresStore {
             let selection = Selection::new(query)?;
             check_place(&selection)?;
             let (readers, wishes, most) = (self.readers.clone(), self.commands.wishes(), self.most_looked_up);
-            let pieces = stream::try_unfold(Some(selection), move |state| {
+            Ok(Rows::new(pieces::pieces(selection, move |mut selection, portions| {
                 let (readers, wishes) = (readers.clone(), wishes.clone());
-                async move {
-                    let Some(mut selection) = state else { return Ok(None) };
+                let mut work = JoinSet::new();
+                work.spawn(async move {
                     let found = readers
                         .run(async |channel| {
                             let query = selection.query.clone();
                             let mut plan = plan::plan(channel, &query, most).await?;
                             wishes.register(&mut plan);
-                            select::advance(channel, &plan, &mut selection).await
+                            select::advance(channel, &plan, &mut selection, portions).await
                         })
                         .await?;
-                    Ok(Some(match found {
-                        Found::Some(rows) => (vec![Piece::Rows(rows)], Some(selection)),
-                        Found::All(rows, token) => (vec![Piece::Rows(rows), Piece::End(token)], None),
-                    }))
+                    Ok((selection, found))
+                });
+                async move {
+                    let found = work.join_next().await.and_then(Result::ok);
+                    found.unwrap_or_else(|| Err(Error::Failed("a reader has panicked".into())))
                 }
-            });
-            let pieces = pieces.flat_map(|pieces| match pieces {
-                Ok(pieces) => stream::iter(pieces.into_iter().map(Ok).collect::<Vec<_>>()),
-                Err(error) => stream::iter(vec![Err(error)]),
-            });
-            Ok(Rows::new(pieces.boxed()))
+            })))
         }
         .boxed()
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
+use futures_util::{TryStreamExt as _, stream::FuturesOrdered};
 use meta::Operator;
 use tokio_postgres::{Row, types::ToSql};
 
@@ -241,8 +243,8 @@ pub(super) async fn with_bodies(
             size += object.size;
             some.push(object);
         }
-        let asked: Vec<&Found> = some.iter().filter(|object| plan.asks_bodies(object.key.scope)).collect();
-        let mut packed = bodies(channel, &asked).await?;
+        let asked = some.iter().filter(|object| plan.asks_bodies(object.key.scope));
+        let mut packed = bodies(channel, asked).await?;
         let mut unpacker = Bodies::new()?;
         for object in some {
             let accepts = match packed.remove(&object.key.id) {
@@ -260,29 +262,54 @@ pub(super) async fn with_bodies(
 }
 
 /// The compressed bodies of objects, by their numbers.
-async fn bodies(channel: &Channel, objects: &[&Found]) -> Result<HashMap<i64, Vec<u8>>, Error> {
-    if objects.is_empty() {
+async fn bodies<'o>(
+    channel: &Channel,
+    objects: impl IntoIterator<Item = &'o Found>,
+) -> Result<HashMap<i64, Vec<u8>>, Error> {
+    let ids: Vec<i64> = objects.into_iter().map(|object| object.key.id).collect();
+    if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let ids: Vec<i64> = objects.iter().map(|object| object.key.id).collect();
     let rows = channel.query("SELECT id, json FROM clusterway.body WHERE id = ANY($1)", &[&ids]).await?;
     rows.iter().map(|row| Ok((row.try_get(0).sorted()?, row.try_get(1).sorted()?))).collect()
 }
 
-/// As much of some objects' JSON as is wanted, in their order.
+/// Objects whose bodies are asked for at once.
+const FETCHED_AT_ONCE: usize = 100;
+
+/// Hands `take` as much of the objects' JSON as is wanted, in their order, until it wants no more.
 pub(super) async fn contents(
     channel: &Channel,
-    objects: &[&Found],
+    objects: &[Found],
     content: Content,
-) -> Result<Vec<bytes::Bytes>, Error> {
+    mut take: impl FnMut(&Found, Bytes) -> bool,
+) -> Result<(), Error> {
+    // Everything is asked for at once, so that the database finds some while others are unpacked and written.
+    let portions = objects.chunks(FETCHED_AT_ONCE);
+    let fetched = portions.map(async |some| Ok((some, unpacked(channel, some, content).await?)));
+    let mut fetched = fetched.collect::<FuturesOrdered<_>>();
+    while let Some((some, json)) = fetched.try_next().await? {
+        if !some.iter().zip(json).all(|(object, json)| take(object, json)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// As much of a few objects' JSON as is wanted, in their order.
+pub(super) async fn unpacked(
+    channel: &Channel,
+    objects: &[Found],
+    content: Content,
+) -> Result<Vec<Bytes>, Error> {
     if content == Content::Keys {
-        return Ok(vec![bytes::Bytes::new(); objects.len()]);
+        return Ok(vec![Bytes::new(); objects.len()]);
     }
     let mut packed = bodies(channel, objects).await?;
     let packed: Option<Vec<(Vec<u8>, usize)>> =
         objects.iter().map(|object| Some((packed.remove(&object.key.id)?, object.size))).collect();
     let packed = packed.ok_or_else(body::damaged)?;
-    let unpack = move || -> Result<Vec<bytes::Bytes>, Error> {
+    let unpack = move || -> Result<Vec<Bytes>, Error> {
         let mut bodies = Bodies::new()?;
         packed.iter().map(|(bytes, size)| body::cut(bodies.unpack(bytes, *size)?, content)).collect()
     };

@@ -14,6 +14,7 @@ use crate::{
     Content, Error, Row,
     relational::{
         driver::{Driver, created_range},
+        pieces::Portions,
         place::Frontier,
         plan::{Plan, ScopeRef},
         selection::{
@@ -32,11 +33,12 @@ struct Piece<'s, 'c> {
     bytes: usize,
 }
 
-/// The next piece of an answer.
+/// The next piece of an answer, as far as it has not gone out in `portions`.
 pub(super) async fn advance(
     channel: &Channel,
     plan: &Plan<'_>,
     selection: &mut Selection,
+    mut portions: Portions,
 ) -> Result<Found, Error> {
     let places = plan::places(plan);
     // What was begun in order is ended in order: objects may have been passed over.
@@ -52,15 +54,11 @@ pub(super) async fn advance(
         None => piece.take_merged().await?,
     };
     let objects = piece.objects;
-    let contents = plan::contents(channel, &objects.iter().collect::<Vec<_>>(), content).await?;
-    let rows = objects.iter().zip(contents).map(|(object, json)| Row {
-        position: plan.position(&object.key),
-        uid: object.key.uid.text(),
-        json,
-    });
-    let rows: Vec<Row> = rows.collect();
-    let any = !rows.is_empty();
-    Ok(selection.found(rows, any, &ended))
+    plan::contents(channel, &objects, content, |object, json| {
+        portions.push(Row { position: plan.position(&object.key), uid: object.key.uid.text(), json })
+    })
+    .await?;
+    Ok(selection.found(portions.rest(), !objects.is_empty(), &ended))
 }
 
 impl Piece<'_, '_> {

@@ -25,7 +25,6 @@ mod lane;
 mod leap;
 mod owners;
 mod paths;
-mod pieces;
 mod plan;
 mod range;
 mod readers;
@@ -56,7 +55,7 @@ use self::{
 use crate::{
     Answer, Applied, Batch, Checkpoint, ClusterName, Error, Generation, ObjectName, Query, Resource, Row,
     Rows, Store, StoredVersion,
-    relational::{body::Bodies, command::Commands, fields::Paths, selection::Selection},
+    relational::{body::Bodies, command::Commands, fields::Paths, pieces, selection::Selection},
 };
 
 /// Where the file is and how much memory its connections take.

@@ -9,7 +9,6 @@ use super::{
     error::Sorted as _,
     lane::Lane,
     leap,
-    pieces::Portions,
     plan::{Reader, key},
 };
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     relational::{
         body::{self, Bodies},
         driver::Driver,
+        pieces::Portions,
         place::Frontier,
         plan::{Key, Plan},
         selection::{

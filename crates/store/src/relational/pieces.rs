@@ -10,16 +10,14 @@ use futures_util::{
 };
 use tokio::sync::mpsc;
 
-use crate::{
-    Error, Piece, Row,
-    relational::selection::{Found, PIECE_ROWS, Selection},
-};
+use super::selection::{Found, PIECE_ROWS, Selection};
+use crate::{Error, Piece, Row};
 
 /// Rows that are passed on at once.
 const PORTION: usize = 32;
 
 /// Takes the rows of a piece under way.
-pub(super) struct Portions {
+pub(crate) struct Portions {
     ready: Vec<Row>,
     taker: mpsc::Sender<Vec<Row>>,
 }
@@ -32,7 +30,7 @@ impl Portions {
     }
 
     /// Takes a row; `false` if nobody wants the answer any more.
-    pub(super) fn push(&mut self, row: Row) -> bool {
+    pub(crate) fn push(&mut self, row: Row) -> bool {
         self.ready.push(row);
         if self.ready.len() < PORTION {
             return true;
@@ -42,7 +40,7 @@ impl Portions {
     }
 
     /// What was not passed on yet.
-    pub(super) fn rest(self) -> Vec<Row> {
+    pub(crate) fn rest(self) -> Vec<Row> {
         self.ready
     }
 }
@@ -60,8 +58,9 @@ enum State {
     Found(VecDeque<Piece>, Option<Selection>),
 }
 
-/// `work` finds the next piece, passes on portions of it, and leaves the rest in what it gives back.
-pub(super) fn pieces<W, F>(selection: Selection, work: W) -> BoxStream<'static, Result<Piece, Error>>
+/// `work` finds the next piece, passes on portions of it, and leaves the rest in what it gives back. It goes on by itself,
+/// however slowly the pieces are taken.
+pub(crate) fn pieces<W, F>(selection: Selection, work: W) -> BoxStream<'static, Result<Piece, Error>>
 where
     W: Fn(Selection, Portions) -> F + Send + 'static,
     F: Future<Output = Result<(Selection, Found), Error>> + Send + 'static,

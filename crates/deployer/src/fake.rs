@@ -205,7 +205,7 @@ impl Transport for FakeChild {
         } else {
             let (code, body) = match self.answer(&request) {
                 Ok(object) => (200, object.to_string()),
-                Err(status) => (status.code, String::from_utf8(status.to_json().to_vec()).unwrap()),
+                Err(status) => (status.code, status.to_json()),
             };
             let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
             Some(Response::builder().status(code).body(body).unwrap())

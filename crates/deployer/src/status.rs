@@ -221,7 +221,8 @@ mod tests {
 
     fn healthy() -> Seen {
         seen(&json!({ "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
-                      "availableReplicas": 1, "conditions": [{ "type": "Available", "status": "True" }] }))
+                      "availableReplicas": 1, "conditions": [{ "type": "Available", "status": "True" },
+                                     { "type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable" }] }))
     }
 
     #[test]

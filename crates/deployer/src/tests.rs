@@ -429,7 +429,7 @@ async fn paused_or_frozen_nothing_is_changed_and_afterwards_everything_is_as_it_
     world.rest().await;
     assert_eq!(world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"], "theirs");
     world.parent.annotate("d", annotations::PAUSED, "false");
-    world.until("it is taken back", |world| world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"] == "1").await;
+    world.until("it is taken back", |world| world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"] == "2").await;
 }
 
 #[tokio::test(start_paused = true)]

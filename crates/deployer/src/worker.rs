@@ -13,7 +13,7 @@ use runtime::{Backoff, Tasks};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    cluster::{Cluster, Work},
+    cluster::Cluster,
     sync::{Outcome, sync},
     watches::Watches,
 };

@@ -79,11 +79,7 @@ struct AsAccount {
 }
 
 impl Transport for AsAccount {
-    fn send(
-        &self,
-        mut request: Request<Bytes>,
-        lane: Lane,
-    ) -> BoxFuture<'_, Result<Response<Body>, Error>> {
+    fn send(&self, mut request: Request<Bytes>, lane: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>> {
         Box::pin(async move {
             let value = self.account.authorization().await?;
             request.headers_mut().insert(header::AUTHORIZATION, value);

@@ -35,10 +35,8 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let use_socket = args.feature_gates.enabled("SocketConnection", true);
     let options = options(&args, &config, use_socket)?;
     let account = |name| child::Account::new(client.clone(), &args.leader_elect_resource_namespace, name);
-    let reader = args
-        .feature_gates
-        .enabled("SearchReader", true)
-        .then(|| account(names::reader::SERVICE_ACCOUNT));
+    let reader =
+        args.feature_gates.enabled("SearchReader", true).then(|| account(names::reader::SERVICE_ACCOUNT));
     let deployer = account(names::deployer::SERVICE_ACCOUNT);
     let frozen = deploying::frozen(tasks, client.clone(), &args.leader_elect_resource_namespace);
     let handle = agent::start(tasks, client, leadership.clone(), options, &metrics)?;

@@ -136,7 +136,14 @@ async fn once(
     Ok(Ok(keep(cluster, entry, item, &after, true, drift)))
 }
 
-fn keep(cluster: &Cluster, entry: &Entry, item: &Item, live: &Value, written: bool, drift: Option<String>) -> Brought {
+fn keep(
+    cluster: &Cluster,
+    entry: &Entry,
+    item: &Item,
+    live: &Value,
+    written: bool,
+    drift: Option<String>,
+) -> Brought {
     let mut state = cluster.state.lock();
     let known = state.tracked.entry(item.key.clone()).or_default();
     known.settled = Some(Settled { digest: item.digest.clone(), keeper: entry.name() });

@@ -44,7 +44,8 @@ impl Entry {
 
     /// Whether somebody has confirmed the deletions that this generation asks for.
     pub(crate) fn is_confirmed(&self) -> bool {
-        self.annotation(annotations::CONFIRM_DELETION).and_then(|text| text.parse().ok()) == Some(self.generation())
+        self.annotation(annotations::CONFIRM_DELETION).and_then(|text| text.parse().ok())
+            == Some(self.generation())
     }
 
     fn annotation(&self, key: &str) -> Option<&str> {

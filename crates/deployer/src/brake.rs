@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 /// Deletions within this time are one.
-const WINDOW: Duration = Duration::from_mins(10);
+const WINDOW: Duration = Duration::from_mins(1);
 /// Fewer are never held.
 const FEWEST: usize = 10;
 

@@ -32,7 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Kind {
     pub(crate) resource: Resource,
-    pub(crate) kind: String,
+    /// Its name: `Deployment`.
+    pub(crate) name: String,
     pub(crate) namespaced: bool,
     /// Whether its objects can be watched.
     pub(crate) watchable: bool,
@@ -104,7 +105,7 @@ impl Child {
         let mut kinds = Kinds { read: Some(Instant::now()), ..Kinds::default() };
         for api in discovered.resources {
             let kind = Kind {
-                kind: api.kind.clone(),
+                name: api.kind.clone(),
                 namespaced: api.namespaced,
                 watchable: api.can("list") && api.can("watch"),
                 resource: api.resource,
@@ -159,7 +160,13 @@ impl Child {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, media: &str, body: Option<&Value>) -> Result<Value, Refusal> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        media: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Refusal> {
         let unreachable = |why: &str| Refusal::Unreachable(why.to_owned());
         let request = Request::builder()
             .method(method)
@@ -174,7 +181,8 @@ impl Child {
             if !response.status().is_success() {
                 return Err(kubeio::status_of(response).await.into());
             }
-            let body = whole(response.into_body()).await.ok_or_else(|| unreachable("the answer broke off"))?;
+            let body =
+                whole(response.into_body()).await.ok_or_else(|| unreachable("the answer broke off"))?;
             let answer = serde_json::from_slice::<Value>(&body).ok();
             answer.filter(Value::is_object).ok_or_else(|| unreachable("the answer is no object as JSON"))
         };

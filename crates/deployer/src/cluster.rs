@@ -135,7 +135,11 @@ impl Cluster {
         description.metadata.managed_fields = None;
         let mut state = self.state.lock();
         let name = description.name_any();
-        if state.book.get(&name).is_some_and(|known| known.description.metadata.uid != description.metadata.uid) {
+        if state
+            .book
+            .get(&name)
+            .is_some_and(|known| known.description.metadata.uid != description.metadata.uid)
+        {
             state.runs.remove(&name);
         }
         let concerned = state.book.put(description, self.options.objects_per_description);
@@ -217,7 +221,8 @@ impl Cluster {
         if !is_news {
             return;
         }
-        let shown = |seen: &Option<Seen>| seen.as_ref().map(|seen| (seen.status.clone(), seen.health.clone()));
+        let shown =
+            |seen: &Option<Seen>| seen.as_ref().map(|seen| (seen.status.clone(), seen.health.clone()));
         let shows = shown(&known.seen) != shown(&seen);
         known.seen = seen;
         let wanting: Vec<String> = book.wanting(key).cloned().collect();
@@ -251,7 +256,10 @@ impl Cluster {
     /// The objects of a kind that were seen.
     pub(crate) fn seen_of(&self, kind: &Kind) -> Vec<Key> {
         let state = self.state.lock();
-        let of = state.tracked.iter().filter(|(_, known)| known.kind.as_ref() == Some(kind) && known.seen.is_some());
+        let of = state
+            .tracked
+            .iter()
+            .filter(|(_, known)| known.kind.as_ref() == Some(kind) && known.seen.is_some());
         of.map(|(key, _)| key.clone()).collect()
     }
 
@@ -324,4 +332,3 @@ impl Tracked {
         often
     }
 }
-

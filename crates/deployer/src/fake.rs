@@ -63,7 +63,12 @@ impl FakeChild {
         server.serve(CONFIG_MAPS, "ConfigMap", true);
         server.serve(DEPLOYMENTS, "Deployment", true);
         server.put(NAMESPACES, "", "qux", &json!({}), &json!({}));
-        Arc::new(Self { server, applied: Mutex::default(), writes: Mutex::default(), refusal: Mutex::default() })
+        Arc::new(Self {
+            server,
+            applied: Mutex::default(),
+            writes: Mutex::default(),
+            refusal: Mutex::default(),
+        })
     }
 
     pub(crate) fn refuse(&self, below: &str, status: Option<Status>) {
@@ -241,7 +246,8 @@ impl FakeParent {
     pub(crate) fn follow(&self) -> impl Stream<Item = watcher::Result<Event<Description>>> + use<> {
         let (sender, receiver) = mpsc::channel(10_000);
         let all: Vec<Description> = self.descriptions.lock().values().cloned().collect();
-        let list = [Event::Init].into_iter().chain(all.into_iter().map(Event::InitApply)).chain([Event::InitDone]);
+        let list =
+            [Event::Init].into_iter().chain(all.into_iter().map(Event::InitApply)).chain([Event::InitDone]);
         for event in list {
             sender.try_send(event).unwrap();
         }

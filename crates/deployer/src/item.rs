@@ -116,9 +116,8 @@ pub(crate) fn read(spec: &DescriptionSpec, most: usize) -> Items {
 fn object(bytes: &[u8]) -> Result<Value, String> {
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| format!("is not JSON (line {}, column {})", error.line(), error.column()))?;
-    let text = |pointer: &str| {
-        value.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
-    };
+    let text =
+        |pointer: &str| value.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     for needed in ["/apiVersion", "/kind", "/metadata/name"] {
         if !text(needed) {
             return Err(format!("has no {}", needed[1..].replace('/', ".")));
@@ -274,9 +273,7 @@ mod tests {
     #[test]
     fn more_objects_than_the_limit_are_left_out() {
         let objects: Vec<String> = (0..4)
-            .map(|n| {
-                format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"m{n}"}}}}"#)
-            })
+            .map(|n| format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"m{n}"}}}}"#))
             .collect();
         let found = read(&spec(&objects.iter().map(String::as_str).collect::<Vec<_>>()), 3);
         assert_eq!((found.items.len(), reasons_of(&found)), (3, vec!["TooMuch"]));
@@ -285,7 +282,9 @@ mod tests {
     #[test]
     fn a_secret_is_compared_as_the_server_keeps_it_and_never_copied_into_its_annotations() {
         let found = read(
-            &spec(&[r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"a":"hunter2"}}"#]),
+            &spec(&[
+                r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"a":"hunter2"}}"#,
+            ]),
             10,
         );
         assert_eq!(found.items[0].wanted["data"], json!({ "a": "aHVudGVyMg==" }));
@@ -304,9 +303,6 @@ mod tests {
         assert_eq!(annotation(&marked, "apps.clusternet.io/owned-by-description").as_deref(), Some("ns.d"));
         let copy = annotation(&marked, "clusternet.io/last-applied-configuration").unwrap();
         assert_eq!(serde_json::from_str::<Value>(&copy).unwrap(), found.items[0].wanted);
-        assert_eq!(
-            marked["metadata"]["labels"],
-            json!({ "a": "b", "apps.clusterway.io/deployed": "true" })
-        );
+        assert_eq!(marked["metadata"]["labels"], json!({ "a": "b", "apps.clusterway.io/deployed": "true" }));
     }
 }

@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn two_states_are_one_if_only_the_servers_own_notes_differ() {
-        let one = json!({ "metadata": { "name": "a", "resourceVersion": "1", "managedFields": [] }, "spec": 1 });
+        let one =
+            json!({ "metadata": { "name": "a", "resourceVersion": "1", "managedFields": [] }, "spec": 1 });
         let mut other = one.clone();
         other["metadata"]["resourceVersion"] = json!("2");
         assert!(is_same(&one, &other));

@@ -28,6 +28,8 @@ pub(crate) enum NotWritten {
 pub(crate) struct Told {
     pub(crate) warning: bool,
     pub(crate) reason: &'static str,
+    /// What was done, to what. A repetition of it is only counted.
+    pub(crate) action: String,
     pub(crate) note: String,
 }
 
@@ -82,7 +84,10 @@ impl Parent for KubeParent {
                 "status": whole(status),
             });
             let (name, options) = (description.name_any(), PatchParams::default());
-            self.descriptions.patch_status(&name, &options, &Patch::Merge(&patch)).await.map_err(|error| refused(&error))
+            self.descriptions
+                .patch_status(&name, &options, &Patch::Merge(&patch))
+                .await
+                .map_err(|error| refused(&error))
         })
     }
 
@@ -102,16 +107,20 @@ impl Parent for KubeParent {
             });
             let (name, options) = (description.name_any(), PatchParams::default());
             let patch = json!({ "metadata": metadata });
-            self.descriptions.patch(&name, &options, &Patch::Merge(&patch)).await.map_err(|error| refused(&error))
+            self.descriptions
+                .patch(&name, &options, &Patch::Merge(&patch))
+                .await
+                .map_err(|error| refused(&error))
         })
     }
 
     fn tell<'a>(&'a self, description: &'a Description, told: Told) -> BoxFuture<'a, ()> {
         Box::pin(async move {
+            let events = self.events.of_action(&told.action);
             if told.warning {
-                self.events.warning(description, told.reason, &told.note).await;
+                events.warning(description, told.reason, &told.note).await;
             } else {
-                self.events.normal(description, told.reason, &told.note).await;
+                events.normal(description, told.reason, &told.note).await;
             }
         })
     }
@@ -133,7 +142,9 @@ fn refused(error: &kube::Error) -> NotWritten {
         kube::Error::Api(status) if status.code == 409 => NotWritten::Raced,
         kube::Error::Api(status) if status.code == 404 => NotWritten::Gone,
         // The status quotes what it refuses.
-        kube::Error::Api(status) => NotWritten::Later(format!("the parent answered {} {}", status.code, status.reason)),
+        kube::Error::Api(status) => {
+            NotWritten::Later(format!("the parent answered {} {}", status.code, status.reason))
+        }
         other => NotWritten::Later(other.to_string()),
     }
 }
@@ -145,6 +156,9 @@ mod tests {
     #[test]
     fn what_a_status_does_not_have_any_more_is_taken_away() {
         let value = whole(&DescriptionStatus { reason: Some("no".into()), ..DescriptionStatus::default() });
-        assert_eq!(value, json!({ "phase": null, "reason": "no", "manifestStatuses": null, "conditions": null }));
+        assert_eq!(
+            value,
+            json!({ "phase": null, "reason": "no", "manifestStatuses": null, "conditions": null })
+        );
     }
 }

@@ -10,6 +10,7 @@ use api::{
     },
 };
 use placement::order;
+use tokio::time::Instant;
 
 use crate::{
     book::Entry,
@@ -18,7 +19,6 @@ use crate::{
     cluster::{Cluster, Work},
     item::{Key, annotation, title},
     parent::Told,
-    sync::now,
     trouble::{Refusal, Trouble},
 };
 
@@ -46,7 +46,7 @@ pub(crate) async fn leaving(cluster: &Arc<Cluster>, entry: &Entry) -> Pruned {
         let mut state = cluster.state.lock();
         let crate::cluster::State { book, brake, .. } = &mut *state;
         if !entry.is_confirmed() {
-            pruned.held = brake.check(book.unconfirmed(), book.running(), now()).err();
+            pruned.held = brake.check(book.unconfirmed(), book.running(), Instant::now()).err();
         }
     }
     if pruned.held.is_some() {
@@ -67,7 +67,7 @@ pub(crate) async fn leaving(cluster: &Arc<Cluster>, entry: &Entry) -> Pruned {
         }
     }
     if !entry.is_confirmed() {
-        cluster.state.lock().brake.deleted(pruned.gone.len(), now());
+        cluster.state.lock().brake.deleted(pruned.gone.len(), Instant::now());
     }
     pruned
 }
@@ -126,12 +126,15 @@ impl Pruned {
             if more > 0 { format!("{names} and {more} more") } else { names }
         };
         if !self.gone.is_empty() {
+            let action = format!("Delete {}", named(&self.gone));
             let note = format!("Deleted in {}: {}.", cluster.name, named(&self.gone));
-            let told = Told { warning: false, reason: reasons::PRUNED, note };
+            let told = Told { warning: false, reason: reasons::PRUNED, action, note };
             cluster.parent.tell(&entry.description, told).await;
         }
         if let Some(trouble) = self.troubles.iter().find(|trouble| !trouble.passing) {
-            let told = Told { warning: true, reason: reasons::NOT_PRUNED, note: trouble.to_string() };
+            let note = trouble.to_string();
+            let told =
+                Told { warning: true, reason: reasons::NOT_PRUNED, action: format!("Delete {note}"), note };
             cluster.parent.tell(&entry.description, told).await;
         }
         entry

@@ -19,14 +19,7 @@ use reach::{Identity, Reach, Through};
 use runtime::{OnError, Tasks, lease::Leadership, watch::readable};
 use tokio::sync::watch;
 
-use crate::{
-    Options,
-    child::Child,
-    cluster::Cluster,
-    parent::KubeParent,
-    trouble::Trouble,
-    worker,
-};
+use crate::{Options, child::Child, cluster::Cluster, parent::KubeParent, trouble::Trouble, worker};
 
 /// Who applies what the parent deploys into a cluster (contract 3.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +66,9 @@ pub fn pull(
     tasks.spawn("deployer", async move {
         let mut parent = parent;
         loop {
-            let Ok(Some(found)) = parent.wait_for(Option::is_some).await.map(|found| found.clone()) else { return };
+            let Ok(Some(found)) = parent.wait_for(Option::is_some).await.map(|found| found.clone()) else {
+                return;
+            };
             let term = group.child();
             let (work, child, frozen) = (term.clone(), Arc::clone(&child), frozen.clone());
             let options = options.clone();
@@ -98,10 +93,10 @@ async fn agent(
     options: Options,
 ) -> anyhow::Result<()> {
     let clusters: Api<ManagedCluster> = Api::namespaced(parent.parent.clone(), &parent.namespace);
-    let config = watch_config().fields(&format!("metadata.name={}", parent.name));
+    let config = watch_config(AGENT.watch).fields(&format!("metadata.name={}", parent.name));
     let events = watcher::watcher(clusters, config).default_backoff();
     let mut events = std::pin::pin!(events);
-    let mut crew = Crew::new(tasks, parent.parent.clone(), "clusternet-agent", options);
+    let mut crew = Crew::new(&tasks, parent.parent.clone(), AGENT, options);
     let mut known = None;
     loop {
         tokio::select! {
@@ -125,13 +120,20 @@ async fn agent(
 }
 
 /// Works for all clusters that the hub pushes to, while `leadership` is held.
-pub fn push(tasks: &Tasks, client: Client, reach: Reach, leadership: watch::Receiver<Leadership>, options: Options) {
+pub fn push(
+    tasks: &Tasks,
+    client: Client,
+    reach: Reach,
+    leadership: watch::Receiver<Leadership>,
+    options: Options,
+) {
     let group = tasks.clone();
     tasks.spawn("deployer", async move {
         let mut leadership = leadership;
         while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
             let term = group.child();
-            let (work, client, reach, options) = (term.clone(), client.clone(), reach.clone(), options.clone());
+            let (work, client, reach, options) =
+                (term.clone(), client.clone(), reach.clone(), options.clone());
             term.supervise("deployer's term", OnError::Restart, move || {
                 hub(work.clone(), client.clone(), reach.clone(), options.clone())
             });
@@ -146,8 +148,8 @@ pub fn push(tasks: &Tasks, client: Client, reach: Reach, leadership: watch::Rece
 
 /// Follows all ManagedClusters, until the watch fails.
 async fn hub(tasks: Tasks, client: Client, reach: Reach, options: Options) -> anyhow::Result<()> {
-    let mut crew = Crew::new(tasks, client.clone(), "clusternet-hub", options);
-    let events = readable(Api::<_>::all(client), watch_config()).default_backoff();
+    let mut crew = Crew::new(&tasks, client.clone(), HUB, options);
+    let events = readable(Api::<_>::all(client), watch_config(HUB.watch)).default_backoff();
     let mut events = std::pin::pin!(events);
     let mut shown = None;
     while let Some(event) = events.next().await {
@@ -169,9 +171,21 @@ async fn hub(tasks: Tasks, client: Client, reach: Reach, options: Options) -> an
     anyhow::bail!("the watch of ManagedClusters ended")
 }
 
-fn watch_config() -> watcher::Config {
-    // Shorter than the idle time-outs of load balancers.
-    watcher::Config::default().timeout(240)
+/// How a program speaks with the parent.
+#[derive(Clone, Copy)]
+struct Program {
+    /// The name under which Events are published.
+    name: &'static str,
+    /// Seconds a watch lasts: less than whatever is in between waits for a connection that says nothing.
+    watch: u32,
+}
+
+/// Its connections are given up after a minute without a word.
+const AGENT: Program = Program { name: "clusternet-agent", watch: 50 };
+const HUB: Program = Program { name: "clusternet-hub", watch: 240 };
+
+fn watch_config(seconds: u32) -> watcher::Config {
+    watcher::Config::default().timeout(seconds)
 }
 
 fn place(cluster: &ManagedCluster) -> (String, String) {
@@ -196,7 +210,7 @@ fn paused(cluster: &ManagedCluster) -> Option<Trouble> {
 struct Crew {
     tasks: Tasks,
     client: Client,
-    program: &'static str,
+    program: Program,
     options: Options,
     workers: HashMap<(String, String), Worker>,
 }
@@ -209,7 +223,7 @@ struct Worker {
 }
 
 impl Crew {
-    fn new(tasks: Tasks, client: Client, program: &'static str, options: Options) -> Self {
+    fn new(tasks: &Tasks, client: Client, program: Program, options: Options) -> Self {
         // A term of its own: whatever works in it ends with whoever has begun it.
         Self { tasks: tasks.child(), client, program, options, workers: HashMap::new() }
     }
@@ -233,12 +247,16 @@ impl Crew {
     }
 
     /// Makes sure that somebody works for a cluster.
-    fn appoint(&mut self, cluster: &ManagedCluster, halt: Option<Trouble>, way: impl FnOnce() -> Arc<dyn Transport>) {
+    fn appoint(
+        &mut self,
+        cluster: &ManagedCluster,
+        halt: Option<Trouble>,
+        way: impl FnOnce() -> Arc<dyn Transport>,
+    ) {
         let place = place(cluster);
-        let same = self
-            .workers
-            .get(&place)
-            .is_some_and(|worker| worker.cluster_id == cluster.spec.cluster_id && worker.limits == limits(cluster));
+        let same = self.workers.get(&place).is_some_and(|worker| {
+            worker.cluster_id == cluster.spec.cluster_id && worker.limits == limits(cluster)
+        });
         if !same {
             self.dismiss(&place);
         }
@@ -246,10 +264,11 @@ impl Crew {
             let tasks = self.tasks.child();
             let transport = way();
             let child = Child::new(Arc::clone(&transport), self.options.parallelism);
-            let parent = Arc::new(KubeParent::new(self.client.clone(), namespace, self.program));
+            let parent = Arc::new(KubeParent::new(self.client.clone(), namespace, self.program.name));
             let working = Cluster::new(name.clone(), namespace.clone(), child, parent, self.options.clone());
             let descriptions = Api::namespaced(self.client.clone(), namespace);
-            let descriptions = readable(descriptions, watch_config()).default_backoff().boxed();
+            let descriptions =
+                readable(descriptions, watch_config(self.program.watch)).default_backoff().boxed();
             let work = worker::work(Arc::clone(&working), descriptions, tasks.clone());
             tasks.spawn(format!("deployer of {name}"), work);
             let waiting = Arc::clone(&working);
@@ -260,7 +279,12 @@ impl Crew {
                 }
             });
             tracing::info!(cluster = name, "deploying begins");
-            Worker { cluster_id: cluster.spec.cluster_id.clone(), limits: limits(cluster), cluster: working, tasks }
+            Worker {
+                cluster_id: cluster.spec.cluster_id.clone(),
+                limits: limits(cluster),
+                cluster: working,
+                tasks,
+            }
         });
         worker.cluster.halt(halt);
     }
@@ -306,7 +330,8 @@ mod tests {
     #[test]
     fn of_hub_and_agent_exactly_one_applies() {
         let side = |mode, app_pusher| {
-            let mut cluster = ManagedCluster::new("c", ManagedClusterSpec { sync_mode: mode, ..Default::default() });
+            let mut cluster =
+                ManagedCluster::new("c", ManagedClusterSpec { sync_mode: mode, ..Default::default() });
             cluster.status = Some(ManagedClusterStatus { app_pusher, ..ManagedClusterStatus::default() });
             Side::of(&cluster)
         };

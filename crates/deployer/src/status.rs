@@ -82,7 +82,7 @@ pub(crate) fn next(before: &DescriptionStatus, facts: &Facts<'_>, now: Timestamp
         }
     } else if facts.finished {
         let count = facts.objects.len() - facts.leaving;
-        told.add(APPLIED, "True", reasons::DEPLOYED, &format!("{count} objects are as they are to be."));
+        told.add(APPLIED, "True", reasons::DEPLOYED, &sentence(&all_there(count)));
         next.phase = Some(DescriptionPhase::Success);
         next.reason = None;
     }
@@ -125,8 +125,21 @@ fn ready(facts: &Facts<'_>, told: &mut Conditions) {
         Some((feed, health)) if health.state != State::Current => {
             told.add(READY, "False", reasons::PROGRESSING, &format!("{}: {}", title(feed), health.message));
         }
-        _ => told.add(READY, "True", reasons::HEALTHY, &format!("{wanted} objects are healthy.")),
+        _ => told.add(READY, "True", reasons::HEALTHY, "Everything is healthy."),
     }
+}
+
+/// How many objects are as they are to be, as the end of a sentence.
+pub(crate) fn all_there(count: usize) -> String {
+    match count {
+        1 => String::from("one object is as it is to be."),
+        count => format!("all {count} objects are as they are to be."),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// One entry for each object; the statuses of the first of them, as many as fit.
@@ -153,12 +166,11 @@ fn sorted(troubles: &[Trouble]) -> Vec<&Trouble> {
 
 fn all(troubles: &[&Trouble]) -> String {
     const NAMED: usize = 10;
-    let mut text =
-        troubles.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    if troubles.len() > NAMED {
-        text.push_str(&format!("; and {} more", troubles.len() - NAMED));
+    let named = troubles.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    match troubles.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
     }
-    text
 }
 
 fn cut(text: &str) -> String {
@@ -196,7 +208,7 @@ mod tests {
         Feed { kind: "Deployment".into(), api_version: "apps/v1".into(), namespace: None, name: name.into() }
     }
 
-    fn facts<'a>(objects: Vec<(Feed, Option<&'a Seen>)>, troubles: Vec<Trouble>) -> Facts<'a> {
+    fn facts(objects: Vec<(Feed, Option<&Seen>)>, troubles: Vec<Trouble>) -> Facts<'_> {
         Facts {
             cluster: "c1",
             namespace: "n",
@@ -215,8 +227,10 @@ mod tests {
     }
 
     fn seen(status: &Value) -> Seen {
-        Seen::of(&json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "uid": "1", "generation": 1 },
-                          "spec": { "replicas": 1 }, "status": status }))
+        Seen::of(
+            &json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "uid": "1", "generation": 1 },
+                          "spec": { "replicas": 1 }, "status": status }),
+        )
     }
 
     fn healthy() -> Seen {
@@ -228,7 +242,8 @@ mod tests {
     #[test]
     fn everything_there_and_healthy_is_success_and_ready() {
         let healthy = healthy();
-        let status = next(&DescriptionStatus::default(), &facts(vec![(feed("a"), Some(&healthy))], vec![]), at(1));
+        let status =
+            next(&DescriptionStatus::default(), &facts(vec![(feed("a"), Some(&healthy))], vec![]), at(1));
         assert_eq!(status.phase, Some(DescriptionPhase::Success));
         assert_eq!(short(&status), ["Applied True SuccessfullyDeployed", "Ready True Healthy"]);
         assert_eq!(status.manifest_statuses[0].observed_status.as_ref().unwrap()["replicas"], 1);
@@ -256,17 +271,23 @@ mod tests {
     #[test]
     fn a_pause_is_no_failure() {
         let healthy = healthy();
-        let before = next(&DescriptionStatus::default(), &facts(vec![(feed("a"), Some(&healthy))], vec![]), at(1));
+        let before =
+            next(&DescriptionStatus::default(), &facts(vec![(feed("a"), Some(&healthy))], vec![]), at(1));
         let paused = vec![Trouble::of_description(reasons::PAUSED, "paused")];
         let status = next(&before, &facts(vec![(feed("a"), Some(&healthy))], paused), at(2));
-        assert_eq!((status.phase, short(&status)[0].as_str()), (Some(DescriptionPhase::Success), "Applied False Paused"));
+        assert_eq!(
+            (status.phase, short(&status)[0].as_str()),
+            (Some(DescriptionPhase::Success), "Applied False Paused")
+        );
     }
 
     #[test]
     fn one_that_will_not_get_there_counts_more_than_many_that_are_on_their_way() {
         let (failed, progressing) = (
-            seen(&json!({ "observedGeneration": 1, "conditions": [{ "type": "Progressing", "status": "False",
-                          "reason": "ProgressDeadlineExceeded", "message": "too long" }] })),
+            seen(
+                &json!({ "observedGeneration": 1, "conditions": [{ "type": "Progressing", "status": "False",
+                          "reason": "ProgressDeadlineExceeded", "message": "too long" }] }),
+            ),
             seen(&json!({ "observedGeneration": 0 })),
         );
         let objects = vec![(feed("a"), Some(&progressing)), (feed("b"), Some(&failed)), (feed("c"), None)];

@@ -9,7 +9,6 @@ use api::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use jiff::Timestamp;
 use placement::order;
-use tokio::time::Instant;
 
 use crate::{
     apply::{self, Brought},
@@ -58,7 +57,12 @@ pub(crate) async fn sync(cluster: &Arc<Cluster>, name: &str, work: Work) -> Outc
         Err(NotWritten::Gone) => Outcome::Done,
         Err(NotWritten::Raced) => Outcome::Raced(work),
         Err(NotWritten::Later(why)) => {
-            tracing::debug!(cluster = cluster.name, description = name, why, "the parent took no word, trying again");
+            tracing::debug!(
+                cluster = cluster.name,
+                description = name,
+                why,
+                "the parent took no word, trying again"
+            );
             Outcome::Again(work)
         }
     }
@@ -74,8 +78,10 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
         let now: Vec<&Item> = stage.filter(|item| is_due(cluster, &name, item, work)).collect();
         let (cluster, entry) = (cluster, &entry);
         // How many requests are under way is the child's business.
-        let mut brought: FuturesUnordered<_> =
-            now.into_iter().map(|item| async move { (item, apply::bring(cluster, entry, item).await) }).collect();
+        let mut brought: FuturesUnordered<_> = now
+            .into_iter()
+            .map(|item| async move { (item, apply::bring(cluster, entry, item).await) })
+            .collect();
         while let Some((item, result)) = brought.next().await {
             if result.is_err() {
                 again.keys.insert(item.key.clone());
@@ -131,7 +137,8 @@ async fn settle(cluster: &Cluster, entry: &Entry, item: &Item, result: Result<Br
         };
         if result.as_ref().is_ok_and(|brought| brought.written) {
             // Others that want it see another state of it.
-            let others: Vec<String> = state.book.wanting(&item.key).filter(|other| **other != name).cloned().collect();
+            let others: Vec<String> =
+                state.book.wanting(&item.key).filter(|other| **other != name).cloned().collect();
             for other in others {
                 state.look(&other, Work::default(), Duration::ZERO);
             }
@@ -139,8 +146,9 @@ async fn settle(cluster: &Cluster, entry: &Entry, item: &Item, result: Result<Br
         result.ok().and_then(|brought| brought.drift)
     };
     if let Some(drift) = told {
-        let note = format!("In {}, {} {drift}", cluster.name, title(&item.feed));
-        let told = Told { warning: false, reason: reasons::DRIFT, note };
+        let about = format!("{} {drift}", title(&item.feed));
+        let note = format!("In {}, {about}", cluster.name);
+        let told = Told { warning: false, reason: reasons::DRIFT, action: about, note };
         cluster.parent.tell(&entry.description, told).await;
     }
 }
@@ -175,7 +183,11 @@ async fn leave(cluster: &Arc<Cluster>, entry: Entry) -> Result<Outcome, NotWritt
     if pruned.left.is_empty() {
         let (name, description) = (entry.name(), &entry.description);
         cluster.parent.set_finalizer(description, false).await?;
-        tracing::info!(cluster = cluster.name, description = name, "a Description is gone, and its objects are");
+        tracing::info!(
+            cluster = cluster.name,
+            description = name,
+            "a Description is gone, and its objects are"
+        );
         return Ok(Outcome::Done);
     }
     let troubles = pruned.troubles.clone();
@@ -245,18 +257,15 @@ fn news(cluster: &str, before: &DescriptionStatus, next: &DescriptionStatus) -> 
         Some(DescriptionPhase::Success) => Some(Told {
             warning: false,
             reason: reasons::DEPLOYED,
-            note: format!("{} objects are in {cluster} as they are to be.", next.manifest_statuses.len()),
+            action: String::from("Deploy"),
+            note: format!("In {cluster}, {}", status::all_there(next.manifest_statuses.len())),
         }),
         Some(DescriptionPhase::Failure) => Some(Told {
             warning: true,
             reason: reasons::NOT_DEPLOYED,
+            action: format!("Deploy: {}", next.reason.clone().unwrap_or_default()),
             note: next.reason.clone().unwrap_or_default(),
         }),
         _ => None,
     }
-}
-
-/// When something was done, for the brake.
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }

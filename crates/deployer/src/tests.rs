@@ -92,7 +92,8 @@ fn web(spec: &Value) -> Value {
 }
 
 fn refused(code: u16, field: &str, message: &str) -> Status {
-    let cause = StatusCause { reason: "FieldValueInvalid".into(), message: message.into(), field: field.into() };
+    let cause =
+        StatusCause { reason: "FieldValueInvalid".into(), message: message.into(), field: field.into() };
     let details = StatusDetails { causes: vec![cause], ..StatusDetails::default() };
     Status { details: Some(Box::new(details)), ..Status::new(code, "Invalid", message) }
 }
@@ -119,7 +120,8 @@ async fn nothing_is_written_again_neither_later_nor_after_a_restart() {
     world.parent.put(description("d", 0, &[map("a", "1"), odd]));
     world.until_phase("d", DescriptionPhase::Success).await;
     world.rest().await;
-    (world.child.take_writes(), world.parent.take_writes());
+    world.child.take_writes();
+    world.parent.take_writes();
     world.rest().await;
     let world = world.restart();
     world.rest().await;
@@ -163,13 +165,19 @@ async fn a_missing_namespace_is_made() {
 #[tokio::test(start_paused = true)]
 async fn one_object_that_is_refused_does_not_hold_up_the_others_and_no_value_is_told() {
     let world = World::new();
-    world.child.refuse("/web", Some(refused(422, "spec.selector", "Invalid value: \"hunter2\": field is immutable")));
+    world.child.refuse(
+        "/web",
+        Some(refused(422, "spec.selector", "Invalid value: \"hunter2\": field is immutable")),
+    );
     world.parent.put(description("d", 0, &[web(&json!({})), map("a", "1")]));
     world.until_phase("d", DescriptionPhase::Failure).await;
     assert!(world.child.get(CONFIG_MAPS, "a").is_some());
     let (_, reason, message) = world.parent.condition("d", "Applied");
     assert_eq!(reason, "Refused");
-    assert!(message.starts_with("Deployment qux/web: c1 refuses it: spec.selector cannot be changed"), "{message}");
+    assert!(
+        message.starts_with("Deployment qux/web: c1 refuses it: spec.selector cannot be changed"),
+        "{message}"
+    );
     let told = world.parent.take_told();
     assert_eq!((told[0].reason, told[0].warning), ("UnSuccessfullyDeployed", true));
     assert!(!format!("{told:?}{:?}", world.parent.get("d").unwrap().status).contains("hunter2"));
@@ -279,12 +287,16 @@ async fn what_is_no_longer_in_the_description_is_deleted() {
     world.parent.put(description("d", 0, &[map("a", "1")]));
     world.until("b is gone", |world| world.child.get(CONFIG_MAPS, "b").is_none()).await;
     world.until_phase("d", DescriptionPhase::Success).await;
-    world.until("the record is short", |world| {
-        world.parent.get("d").unwrap().status.unwrap().manifest_statuses.len() == 1
-    })
-    .await;
+    world
+        .until("the record is short", |world| {
+            world.parent.get("d").unwrap().status.unwrap().manifest_statuses.len() == 1
+        })
+        .await;
     let told = world.parent.take_told();
-    assert_eq!((told[0].reason, told[0].note.as_str()), ("SuccessfullyPruningFeed", "Deleted in c1: ConfigMap qux/b."));
+    assert_eq!(
+        (told[0].reason, told[0].note.as_str()),
+        ("SuccessfullyPruningFeed", "Deleted in c1: ConfigMap qux/b.")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,7 +323,9 @@ async fn what_two_descriptions_want_goes_with_the_last_of_them() {
     world.parent.put(description("new", 0, &[map("a", "1"), map("b", "1")]));
     world.until_phase("old", DescriptionPhase::Success).await;
     world.until_phase("new", DescriptionPhase::Success).await;
-    let owner = |world: &World| world.child.get(CONFIG_MAPS, "a").unwrap()["metadata"]["annotations"][OWNED_BY_DESCRIPTION].clone();
+    let owner = |world: &World| {
+        world.child.get(CONFIG_MAPS, "a").unwrap()["metadata"]["annotations"][OWNED_BY_DESCRIPTION].clone()
+    };
     assert_eq!(owner(&world), "n.old");
     world.parent.delete("old");
     world.until("old is gone", |world| world.parent.get("old").is_none()).await;
@@ -429,7 +443,9 @@ async fn paused_or_frozen_nothing_is_changed_and_afterwards_everything_is_as_it_
     world.rest().await;
     assert_eq!(world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"], "theirs");
     world.parent.annotate("d", annotations::PAUSED, "false");
-    world.until("it is taken back", |world| world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"] == "2").await;
+    world
+        .until("it is taken back", |world| world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"] == "2")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -483,7 +499,8 @@ async fn watches_that_break_or_miss_something_are_made_up_for() {
     world.child.server.forget();
     world.child.server.set_down(false);
     let back = |world: &World| {
-        world.child.get(CONFIG_MAPS, "a").is_some() && world.child.get(CONFIG_MAPS, "b").unwrap()["data"]["a"] == "1"
+        world.child.get(CONFIG_MAPS, "a").is_some()
+            && world.child.get(CONFIG_MAPS, "b").unwrap()["data"]["a"] == "1"
     };
     world.until("both are back", back).await;
 }

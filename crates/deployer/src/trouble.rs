@@ -95,7 +95,9 @@ impl From<Status> for Refusal {
             403 if is_rbac(&status.message) => Self::Right,
             403 => of_forbidden(&status.message),
             400 | 413 | 415 | 422 => Self::Refused(invalid(&status)),
-            401 => Self::Unreachable(String::from("the cluster does not accept the credential of the deployer")),
+            401 => {
+                Self::Unreachable(String::from("the cluster does not accept the credential of the deployer"))
+            }
             code => Self::Unreachable(format!("the cluster answered {code} {}", cut(&status.reason))),
         }
     }
@@ -107,24 +109,30 @@ impl Refusal {
         match self {
             Self::Right => {
                 let why = match resource {
-                    Some(resource) => format!("the deployer has no right to it in {cluster}. {}", grant(resource)),
+                    Some(resource) => {
+                        format!("the deployer has no right to it in {cluster}. {}", grant(resource))
+                    }
                     None => format!("the deployer has no right to see what {cluster} has"),
                 };
                 Trouble::new(reasons::FORBIDDEN, feed, why)
             }
-            Self::Refused(why) => Trouble::new(reasons::REFUSED, feed, format!("{cluster} refuses it: {why}")),
+            Self::Refused(why) => {
+                Trouble::new(reasons::REFUSED, feed, format!("{cluster} refuses it: {why}"))
+            }
             Self::NotFound | Self::Raced => {
                 Trouble::new(reasons::REFUSED, feed, format!("it changes in {cluster} meanwhile")).passing()
             }
             Self::NoNamespace => {
-                Trouble::new(reasons::REFUSED, feed, format!("its namespace does not exist in {cluster}")).passing()
+                Trouble::new(reasons::REFUSED, feed, format!("its namespace does not exist in {cluster}"))
+                    .passing()
             }
             Self::NamespaceGoing => {
                 let why = format!("its namespace is being deleted in {cluster}; it is made again afterwards");
                 Trouble::new(reasons::TERMINATING, feed, why).passing()
             }
             Self::Unreachable(why) => {
-                Trouble::new(reasons::UNREACHABLE, feed, format!("{cluster} does not take it now: {why}")).passing()
+                Trouble::new(reasons::UNREACHABLE, feed, format!("{cluster} does not take it now: {why}"))
+                    .passing()
             }
             Self::Frozen(why) => Trouble::of_description(reasons::FROZEN, why).passing(),
         }
@@ -170,20 +178,27 @@ fn of_forbidden(message: &str) -> Refusal {
         None if message.contains("exceeded quota") => {
             Refusal::Refused(String::from("a ResourceQuota of the namespace is used up"))
         }
-        None => Refusal::Refused(String::from("it is forbidden, and neither RBAC nor a webhook nor a policy says so")),
+        None => Refusal::Refused(String::from(
+            "it is forbidden, and neither RBAC nor a webhook nor a policy says so",
+        )),
     }
 }
 
 /// Which fields are wrong, and how, as far as that can be told without their values.
 fn invalid(status: &Status) -> String {
     let causes = status.details.as_ref().map(|details| &details.causes[..]).unwrap_or_default();
-    let told: Vec<String> = causes.iter().take(5).map(|cause| format!("{} {}", field(cause), how(cause))).collect();
+    let told: Vec<String> =
+        causes.iter().take(5).map(|cause| format!("{} {}", field(cause), how(cause))).collect();
     if !told.is_empty() {
         return cut(&told.join("; "));
     }
     match kubeio::denier(&status.message) {
         Some(denier) => format!("{denier} denies it; its log tells why"),
-        None => format!("it answers {} {} and does not say which field is wrong", status.code, cut(&status.reason)),
+        None => format!(
+            "it answers {} {} and does not say which field is wrong",
+            status.code,
+            cut(&status.reason)
+        ),
     }
 }
 
@@ -193,11 +208,23 @@ fn field(cause: &StatusCause) -> &str {
 
 /// The part of a cause's message that follows the value it quotes, if it is one of the API server's own sentences.
 fn how(cause: &StatusCause) -> String {
-    let sentences =
-        ["field is immutable", "must ", "may not ", "should ", "updates to ", "can not ", "cannot ", "Too long: "];
+    let sentences = [
+        "field is immutable",
+        "must ",
+        "may not ",
+        "should ",
+        "updates to ",
+        "can not ",
+        "cannot ",
+        "Too long: ",
+    ];
     let last = cause.message.rsplit_once(": ").map_or(cause.message.as_str(), |(_, last)| last);
     let is_own = sentences.iter().any(|sentence| last.starts_with(sentence)) && !last.contains(['"', '{']);
-    match (is_own, cause.message.starts_with("Required value"), cause.message.starts_with("Unsupported value")) {
+    match (
+        is_own,
+        cause.message.starts_with("Required value"),
+        cause.message.starts_with("Unsupported value"),
+    ) {
         (true, ..) if last == "field is immutable" => String::from(
             "cannot be changed (field is immutable): delete the object in the cluster, and it is made anew",
         ),
@@ -252,13 +279,20 @@ mod tests {
                 "Invalid value: {\"a\":\"hunter2\"}: field is immutable",
                 "spec.x cannot be changed (field is immutable): delete the object in the cluster, and it is made anew",
             ),
-            ("Invalid value: \"hunter2\": must be no more than 63 characters", "spec.x is not valid: must be no more than 63 characters"),
+            (
+                "Invalid value: \"hunter2\": must be no more than 63 characters",
+                "spec.x is not valid: must be no more than 63 characters",
+            ),
             ("Invalid value: \"hunter2\"", "spec.x is not valid"),
             ("Invalid value: \"a: hunter2\"", "spec.x is not valid"),
             ("Required value", "spec.x is missing"),
-            ("Unsupported value: \"hunter2\": supported values: \"a\"", "spec.x has a value that is not supported"),
+            (
+                "Unsupported value: \"hunter2\": supported values: \"a\"",
+                "spec.x has a value that is not supported",
+            ),
         ] {
-            let refusal = Refusal::from(status(422, message, "deployments", vec![cause_of("spec.x", message)]));
+            let refusal =
+                Refusal::from(status(422, message, "deployments", vec![cause_of("spec.x", message)]));
             assert_eq!(refusal, Refusal::Refused(told.into()), "{message}");
         }
         let denied = "admission webhook \"check.example.com\" denied the request: hunter2";

@@ -53,7 +53,7 @@ impl Watches {
 async fn follow(cluster: Arc<Cluster>, kind: Kind) {
     let mut selection = Selection::all(kind.resource.clone());
     selection.label_selector = Some(format!("{DEPLOYED}=true"));
-    let request = FollowRequest::new(selection, kind.kind.clone());
+    let request = FollowRequest::new(selection, kind.name.clone());
     let mut follower = Follower::new(Arc::clone(&cluster.child.transport), request);
     let mut listed = BTreeSet::new();
     loop {
@@ -103,7 +103,7 @@ fn observe(cluster: &Cluster, kind: &Kind, object: &RawObject) {
 fn key_of(kind: &Kind, key: &ObjectKey) -> Key {
     Key {
         group: kind.resource.group.clone(),
-        kind: kind.kind.clone(),
+        kind: kind.name.clone(),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
     }

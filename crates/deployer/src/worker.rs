@@ -8,7 +8,10 @@ use std::{
 
 use api::apps::Description;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use kube::{ResourceExt as _, runtime::watcher::{self, Event}};
+use kube::{
+    ResourceExt as _,
+    runtime::watcher::{self, Event},
+};
 use runtime::{Backoff, Tasks};
 use tokio::time::{Instant, sleep_until};
 
@@ -127,7 +130,8 @@ impl Worker {
             Outcome::Raced(work) => state.look(name, work, SOON),
             Outcome::Again(work) => {
                 let [first, longest] = WAITS;
-                let failures = self.failures.entry(name.to_owned()).or_insert_with(|| Backoff::new(first, longest));
+                let failures =
+                    self.failures.entry(name.to_owned()).or_insert_with(|| Backoff::new(first, longest));
                 let wait = failures.next();
                 state.look(name, work, wait);
             }
@@ -136,4 +140,3 @@ impl Worker {
         self.watches.settle(&self.cluster);
     }
 }
-

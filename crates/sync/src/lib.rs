@@ -59,9 +59,7 @@ use runtime::{Tasks, metrics::Metrics};
 use store::Store;
 use tokio::sync::{Semaphore, watch};
 
-use crate::{
-    access::Policy, cluster::Shared, counters::Counters, limits::Budget, parent::KubeParent,
-};
+use crate::{access::Policy, cluster::Shared, counters::Counters, limits::Budget, parent::KubeParent};
 
 pub use access::Way;
 pub use rules::Gates;

@@ -258,7 +258,10 @@ pub fn read(directory: &Path) -> anyhow::Result<Vec<Scenario>> {
                     step.describe.is_some(),
                 ];
                 if kinds.iter().filter(|kind| **kind).count() != 1 {
-                    bail!("a step of {} is not exactly one of request, kubectl, process, apply, describe", scenario.id);
+                    bail!(
+                        "a step of {} is not exactly one of request, kubectl, process, apply, describe",
+                        scenario.id
+                    );
                 }
             }
             all.push(scenario);

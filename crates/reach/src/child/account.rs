@@ -68,13 +68,15 @@ impl Account {
             ..TokenRequest::default()
         };
         let options = PostParams::default();
-        let answer =
-            timeout(PATIENCE, self.0.accounts.create_token_request(name, &options, &request));
+        let answer = timeout(PATIENCE, self.0.accounts.create_token_request(name, &options, &request));
         let answer = answer
             .await
             .map_err(|_| Status::unavailable(format!("The agent got no token for {name} in time.")))?;
-        let token =
-            answer.map_err(|error| refused(name, &error))?.status.map(|status| status.token).unwrap_or_default();
+        let token = answer
+            .map_err(|error| refused(name, &error))?
+            .status
+            .map(|status| status.token)
+            .unwrap_or_default();
         let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
             .map_err(|_| Status::bad_gateway(format!("The token of {name} cannot be sent.")))?;
         value.set_sensitive(true);

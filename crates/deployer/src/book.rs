@@ -78,8 +78,10 @@ type Rank = (Option<jiff::Timestamp>, String);
 
 impl Book {
     /// Takes in a Description as it is now. Returns which Descriptions this concerns, if anything but its status is new.
-    pub(crate) fn put(&mut self, description: Description, most: usize) -> BTreeSet<String> {
+    pub(crate) fn put(&mut self, mut description: Description, most: usize) -> BTreeSet<String> {
         let name = description.name_any();
+        // Once it is read, nobody needs it as bytes.
+        let raw = std::mem::take(&mut description.spec.raw);
         let record = description.status.iter().flat_map(|status| &status.manifest_statuses);
         let record: Vec<Feed> = record.map(|one| one.feed.clone()).collect();
         let before = self.entries.get(&name);
@@ -100,7 +102,7 @@ impl Book {
         let mut concerned = self.remove(&name);
         let entry = Entry {
             items: Arc::new(match description.spec.deployer {
-                Deployer::Generic => item::read(&description.spec, most),
+                Deployer::Generic => item::read(&raw, most),
                 Deployer::Helm => Items::default(),
             }),
             record,

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use api::{
-    apps::{DescriptionSpec, Feed},
+    apps::Feed,
     names::{
         apps::annotations::{KUBECTL_LAST_APPLIED, LAST_APPLIED, OWNED_BY_DESCRIPTION},
         deployer::{annotations, labels, reasons},
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::ByteString;
 use placement::fingerprint::fingerprint;
 use serde_json::{Map, Value, json};
 
@@ -80,13 +81,13 @@ pub(crate) struct Items {
     pub(crate) troubles: Vec<Trouble>,
 }
 
-/// Reads a Description; at most `most` objects of it.
-pub(crate) fn read(spec: &DescriptionSpec, most: usize) -> Items {
+/// Reads `spec.raw` of a Description; at most `most` objects of it.
+pub(crate) fn read(objects: &[ByteString], most: usize) -> Items {
     let mut found = Items::default();
     let mut seen = BTreeSet::new();
-    for (at, raw) in spec.raw.iter().enumerate() {
+    for (at, raw) in objects.iter().enumerate() {
         if at >= most {
-            let why = format!("the Description has {} objects; at most {most} are applied", spec.raw.len());
+            let why = format!("the Description has {} objects; at most {most} are applied", objects.len());
             found.troubles.push(Trouble::of_description(reasons::TOO_MUCH, why));
             break;
         }
@@ -217,18 +218,10 @@ fn remove_keys(metadata: &mut Map<String, Value>, field: &str, keys: &[&str]) {
 
 #[cfg(test)]
 mod tests {
-    use api::apps::Deployer;
-    use k8s_openapi::ByteString;
-
     use super::*;
 
-    fn spec(objects: &[&str]) -> DescriptionSpec {
-        DescriptionSpec {
-            deployer: Deployer::Generic,
-            charts: vec![],
-            raw: objects.iter().map(|text| ByteString(text.as_bytes().to_vec())).collect(),
-            chart_raw: vec![],
-        }
+    fn spec(objects: &[&str]) -> Vec<ByteString> {
+        objects.iter().map(|text| ByteString(text.as_bytes().to_vec())).collect()
     }
 
     fn reasons_of(items: &Items) -> Vec<&str> {

@@ -140,7 +140,6 @@ pub(crate) fn paths(diff: &Diff) -> String {
 
 #[cfg(test)]
 mod tests {
-    use api::apps::{Deployer, DescriptionSpec};
     use k8s_openapi::ByteString;
     use serde_json::json;
 
@@ -148,9 +147,7 @@ mod tests {
     use crate::item;
 
     fn item(object: &Value) -> Item {
-        let raw = vec![ByteString(object.to_string().into_bytes())];
-        let spec = DescriptionSpec { deployer: Deployer::Generic, charts: vec![], raw, chart_raw: vec![] };
-        item::read(&spec, 10).items.remove(0)
+        item::read(&[ByteString(object.to_string().into_bytes())], 10).items.remove(0)
     }
 
     fn web(annotations: &Value) -> Item {

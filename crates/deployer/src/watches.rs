@@ -12,7 +12,7 @@ use meta::{ObjectKey, RawObject};
 use runtime::Tasks;
 use serde_json::Value;
 
-use crate::{child::Kind, cluster::Cluster, item::Key};
+use crate::{child::Kind, cluster::Cluster, item::Key, trouble::grant};
 
 /// The followers of one cluster.
 pub(crate) struct Watches {
@@ -76,6 +76,11 @@ async fn follow(cluster: Arc<Cluster>, kind: Kind) {
             Step::Deleted(object) => cluster.observe(&key_of(&kind, &object.key), None),
             Step::Failed { error, .. } => {
                 cluster.state.lock().followed.remove(&kind);
+                if matches!(error, kubeio::Error::Forbidden(_)) {
+                    let grant = grant(&kind.resource);
+                    tracing::warn!(cluster = cluster.name, resource = %kind.resource, grant, "changes in the cluster are not seen");
+                    continue;
+                }
                 tracing::debug!(cluster = cluster.name, resource = %kind.resource, %error, "objects are not followed now");
             }
             Step::Bookmark { .. } => {

@@ -24,6 +24,13 @@ pub(super) async fn killing_the_agent_while_it_deploys_loses_doubles_and_leaves_
     let mode = |mode: &str| format!(r#"{{"spec":{{"syncMode":"{mode}"}}}}"#);
     parent.kubectl_ok(&["patch", "clsrr", &request, "--type=merge", "-p", &mode("Pull")]).await?;
     let namespace = registered.namespace.as_str();
+    wait::until_true("the agent to deploy, and nobody else", Duration::from_secs(30), || async {
+        let mode = ["get", "mcls", &registered.name, "-n", namespace, "-o", "jsonpath={.spec.syncMode}"];
+        Ok(parent.kubectl_ok(&mode).await? == "Pull")
+    })
+    .await?;
+    // Hub and agent hear of it in their own time.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let result = deploy(fleet, &parent, &child, namespace).await;
     parent.kubectl_ok(&["patch", "clsrr", &request, "--type=merge", "-p", &mode("Dual")]).await?;
     result

@@ -32,14 +32,15 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
         ClusterImportPolicy::crd(),
         PediaClusterLifecycle::crd(),
         ResourceCollection::crd(),
+        Manifest::crd(),
         Description::crd(),
     ]
     .map(mended)
     .into()
 }
 
-/// The CRDs of `apps.clusternet.io` but Descriptions. Nothing serves them yet, and a parent does not get what nothing serves: who makes the
-/// hub serve them appends them in [`parent`], and `cargo xtask gen` writes them.
+/// The CRDs of `apps.clusternet.io` but Manifests and Descriptions. Nothing serves them yet, and a parent does not get what
+/// nothing serves: who makes the hub serve them appends them in [`parent`], and `cargo xtask gen` writes them.
 pub fn distribution() -> Vec<CustomResourceDefinition> {
     [
         Subscription::crd(),
@@ -48,7 +49,6 @@ pub fn distribution() -> Vec<CustomResourceDefinition> {
         Localization::crd(),
         HelmChart::crd(),
         HelmRelease::crd(),
-        Manifest::crd(),
         FeedInventory::crd(),
     ]
     .map(mended)

@@ -6,7 +6,8 @@
 //! * [`policy`]: `policy.clusterpedia.io/v1alpha1`, clusters of other platforms, stored as CRDs.
 //! * [`search`]: `clusterpedia.io/v1beta1`, served by the hub, not stored; `search.clusterway.io/v1alpha1`, collections of
 //!   one's own, stored as a CRD.
-//! * [`apps`]: `apps.clusternet.io/v1alpha1`, what is deployed to which clusters; CRDs that are not installed yet.
+//! * [`apps`]: `apps.clusternet.io/v1alpha1`, what is deployed to which clusters; only the CRD of Manifests is installed yet.
+//! * [`shadow`]: `shadow/v1alpha1`, templates of ordinary objects, served by the hub and stored as Manifests.
 //! * [`conditions`]: how a condition is put among others.
 //! * [`names`]: labels, annotations, object names; the only place where such a string is spelled.
 //! * [`crds`]: the CRD objects as generated into `deploy/crds`.
@@ -23,3 +24,4 @@ pub mod policy;
 pub mod proxies;
 mod schema;
 pub mod search;
+pub mod shadow;

@@ -23,6 +23,17 @@ pub trait Api: Send + Sync + 'static {
     /// The resources and subresources, as discovery lists them.
     fn resources(&self) -> Vec<Resource>;
 
+    /// Another number whenever [`Api::resources`] says something else than before.
+    fn revision(&self) -> u64 {
+        0
+    }
+
+    /// Whether its kinds are those of other APIs, by the same names. Their short names then stand only in the document of
+    /// this group version, and not in the aggregated one: kubectl would warn of two meanings at every `kubectl get deploy`.
+    fn mirrors(&self) -> bool {
+        false
+    }
+
     /// An OpenAPI 3 object with the `paths` and `components.schemas` of this group version.
     fn openapi(&self) -> serde_json::Value {
         serde_json::json!({ "paths": {}, "components": { "schemas": {} } })
@@ -142,4 +153,6 @@ pub struct Resource {
     pub categories: Vec<String>,
     /// The verbs; none for resources that can only be connected to.
     pub verbs: Vec<String>,
+    /// Group and version of the kind, where they are not those of the API: a `scale` is `autoscaling`, `v1`.
+    pub kind_from: Option<(String, String)>,
 }

@@ -18,6 +18,7 @@ mod authz;
 mod body;
 mod connection;
 mod discovery;
+pub mod form;
 mod headers;
 mod health;
 mod limits;

@@ -110,7 +110,9 @@ async fn every_identity_may_do_what_its_list_says_and_nothing_else() {
         let client = client_of(&config, &subject);
         let everywhere = &rights(&client, ELSEWHERE).await - &anybody;
         let mut found: BTreeSet<_> = everywhere.iter().map(|right| format!("everywhere: {right}")).collect();
-        for place in ["default", "kube-public", "kube-system", names::SYSTEM_NAMESPACE, &namespace] {
+        let reserved = names::apps::RESERVED_NAMESPACE;
+        for place in ["default", "kube-public", "kube-system", names::SYSTEM_NAMESPACE, reserved, &namespace]
+        {
             let here = rights(&client, place).await;
             found.extend(
                 here.difference(&everywhere)

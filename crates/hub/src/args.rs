@@ -59,6 +59,11 @@ pub(crate) struct Args {
     #[arg(long, default_value = "", value_name = "NAME=BOOL,…")]
     pub(crate) feature_gates: FeatureGates,
 
+    /// The namespace of the Manifests: what is sent to the shadow API is kept there. The hub's rights and the policy that
+    /// fences them name it, too (deploy/hub).
+    #[arg(long, default_value = api::names::apps::RESERVED_NAMESPACE, value_name = "NAMESPACE")]
+    pub(crate) reserved_namespace: String,
+
     /// Take every label an agent asks for, not only those under node.clusternet.io/ and agent.clusterway.io/. Labels
     /// place workloads and secrets: a child could then draw them to itself.
     #[arg(long)]

@@ -7,6 +7,7 @@ use apiserver::{Authenticator, Authorizer, Check, Limits, ServerBuilder, Tokens,
 use kube::Client;
 use reach::{Directory, Reach};
 use runtime::{Tasks, events::Events, lease, metrics::Metrics, program};
+use shadow::{Catalogue, KubeTransport, Shadow};
 use tracing::info;
 use tunnel::hub::Registry;
 
@@ -16,6 +17,8 @@ use crate::{args::Args, search};
 const SERVING_SECRET: &str = "clusternet-hub-serving-ca";
 /// The APIService of the tunnels and visits.
 const API_SERVICE: &str = "v1alpha1.proxies.clusternet.io";
+/// The APIService of the shadow API.
+const SHADOW_SERVICE: &str = "v1alpha1.shadow";
 
 /// Starts every part of the hub in `tasks`.
 pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
@@ -61,7 +64,11 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         namespace: args.namespace.clone(),
         secret: SERVING_SECRET.to_owned(),
         names: serving_names(&args),
-        api_services: [API_SERVICE].into_iter().chain(search::API_SERVICES).map(str::to_owned).collect(),
+        api_services: [API_SERVICE, SHADOW_SERVICE]
+            .into_iter()
+            .chain(search::API_SERVICES)
+            .map(str::to_owned)
+            .collect(),
     };
     let certificate = serving::start(client.clone(), serving, leadership.clone(), tasks)
         .await
@@ -101,6 +108,9 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let authorizer = Authorizer::new(client.clone());
     let mut apis = parts.apis(stores, authorizer.clone(), &certificate, credential, live);
     apis.push(Arc::new(sockets));
+    if args.feature_gates.enabled("ShadowAPI", true) {
+        apis.push(Arc::new(shadow_api(tasks, &client, &args, authorizer.clone())));
+    }
     let server = ServerBuilder {
         listen: SocketAddr::new(args.bind_address, args.secure_port),
         apis,
@@ -121,6 +131,13 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     info!(address = %server.address()?, version = env!("CARGO_PKG_VERSION"), "the hub serves");
     tasks.spawn_draining("API server", server.run(tasks.clone()));
     Ok(())
+}
+
+/// Templates of ordinary objects, kept in the parent.
+fn shadow_api(tasks: &Tasks, client: &Client, args: &Args, authorizer: Authorizer) -> Shadow {
+    let parent = Arc::new(KubeTransport::new(client.clone()));
+    let kinds = Catalogue::follow(tasks, parent.clone());
+    Shadow::new(parent, args.reserved_namespace.clone(), kinds, authorizer)
 }
 
 fn sync_options(args: &Args) -> sync::Options {

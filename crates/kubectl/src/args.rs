@@ -43,6 +43,10 @@ Examples:
   # Find something in all of them
   kubectl clusterway search pods -A -l app=web --clusters 'prod-*' --sort -created_at
 
+  # Keep a template of an object in the parent, which does not run it
+  kubectl clusterway apply -f web.yaml
+  kubectl clusterway get deployments -n qux
+
   # What would this import policy make?
   kubectl clusterway policy render -f deploy/policies/managedclusters.yaml
 
@@ -57,6 +61,8 @@ Examples:
 
 const HELP_TAIL: &str = "\
 With --cluster-id everything that is not a flag below goes to kubectl, whose answer, exit code and streams are passed on.
+Without it the commands of kubectl that read and write objects (apply, create, get, edit, label, patch, scale, delete, …)
+work with the templates that the parent keeps.
 The flags of the parent connection are kubectl's own. Given before the verb, --as and its relatives act in the parent;
 given after it they are kubectl's and act in the child, as --clusternet-as does.";
 
@@ -64,7 +70,7 @@ given after it they are kubectl's and act in the child, as --clusternet-as does.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    override_usage = "kubectl clusterway --cluster-id CLUSTER [--child-kubeconfig FILE] KUBECTL-COMMAND [ARGS]\n       kubectl clusterway COMMAND [FLAGS]",
+    override_usage = "kubectl clusterway KUBECTL-COMMAND [ARGS]\n       kubectl clusterway --cluster-id CLUSTER [--child-kubeconfig FILE] KUBECTL-COMMAND [ARGS]\n       kubectl clusterway COMMAND [FLAGS]",
     after_help = HELP_TAIL,
     disable_help_subcommand = false,
     subcommand_required = false,

@@ -1,8 +1,7 @@
 //! `kubectl-clusterway`, the kubectl plug-in; also answers to the name `kubectl-clusternet`.
 //!
-//! It visits a child with the caller's own kubectl, and saves typing for what plain kubectl can do too: searching all
-//! clusters, listing them, making registration tokens, writing kubeconfigs,
-//! trying import policies.
+//! It visits a child, and keeps templates in the parent, with the caller's own kubectl, and saves typing for what plain kubectl
+//! can do too: searching all clusters, listing them, making registration tokens, writing kubeconfigs, trying import policies.
 //!
 //! Deliberately absent: commands of kubectl's own. They are kubectl's, of whatever version the caller has.
 
@@ -11,6 +10,7 @@ mod child;
 mod clusters;
 mod completion;
 mod failure;
+mod generate;
 mod kubeconfig;
 mod output;
 mod parent;
@@ -60,6 +60,7 @@ async fn run(name: Name, line: &[OsString]) -> Result<ExitCode, Failure> {
             let cluster = cli.cluster_id.clone().unwrap_or_default();
             passthrough::visit(&cli, &cluster, &kubectl).await
         }
+        Call::Templates { ours, kubectl } => passthrough::templates(&read(name, &ours), &kubectl).await,
         Call::KubectlHelp(kubectl) => passthrough::plain(&kubectl).await,
         Call::NoCluster { verb } => Err(Failure::new(format!("kubectl {verb} needs a cluster"))
             .because("--cluster-id is missing")

@@ -1,16 +1,16 @@
-//! Runs kubectl at another place in the parent, a child or the search: opens the relay, starts kubectl with a kubeconfig
+//! Runs kubectl at another place in the parent, a child, the search or the templates: opens the relay, starts kubectl with a kubeconfig
 //! that leads there, passes on everything.
 
 use std::{
     ffi::OsString,
-    io::IsTerminal as _,
+    io::{IsTerminal as _, Seek as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitCode, ExitStatus},
     time::Duration,
 };
 
-use api::proxies::direct_path;
+use api::{proxies::direct_path, shadow::Paths};
 use meta::Status;
 use runtime::Tasks;
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,10 +23,11 @@ use crate::{
     args::Cli,
     child::Child,
     clusters,
-    failure::Failure,
+    failure::{Failure, chain},
+    generate::{self, Steps},
     output::say,
     parent::Parent,
-    relay::{Destination, Relay},
+    relay::{Destination, Place, Relay},
 };
 
 /// How long streams may take to end once kubectl has.
@@ -39,13 +40,45 @@ pub(crate) async fn visit(cli: &Cli, wanted: &str, kubectl: &[OsString]) -> Resu
     let cluster = clusters::resolve(&parent, wanted).await?;
     // Now, while nothing else uses the terminal: a plug-in may have to ask for a password.
     child.headers().await?;
-    let destination = Destination { path: direct_path(&cluster), child, progress: None };
+    let destination = Destination { place: Place::Behind(direct_path(&cluster)), child, progress: None };
     let ran = through(&parent, destination, Some(&cluster), kubectl).await?;
     if let (false, Some(Status { message, .. })) = (ran.succeeded, &ran.refusal) {
         let failure = Failure::new(format!("cluster {wanted} cannot be visited")).because(message);
         say(&failure.next(remedy(message)).to_string());
     }
     Ok(ran.code)
+}
+
+/// Runs kubectl on the templates that the parent keeps; its exit code is ours.
+pub(crate) async fn templates(cli: &Cli, kubectl: &[OsString]) -> Result<ExitCode, Failure> {
+    let parent = Parent::load(&cli.connection)?;
+    let child = Child::anonymous(parent.namespace.clone());
+    let place = Place::Templates(template_paths(&parent).await?);
+    let destination = Destination { place, child, progress: None };
+    let session = Session::open(&parent, destination, Some("templates")).await?;
+    let status = match generate::steps(kubectl) {
+        Some(steps) => make_and_send(&session, &steps).await,
+        None => run(session.kubectl(kubectl)).await,
+    };
+    let ran = session.close(status).await?;
+    if let (false, Some(Status { message, .. })) = (ran.succeeded, &ran.refusal) {
+        say(&Failure::new("the parent does not tell which kinds it has").because(message).to_string());
+    }
+    Ok(ran.code)
+}
+
+/// Asks the hub under which names kinds are whose plurals several groups have.
+async fn template_paths(parent: &Parent) -> Result<Paths, Failure> {
+    let version = format!("{}/{}", api::shadow::GROUP, api::shadow::VERSION);
+    let found = parent.client().await?.list_api_group_resources(&version).await;
+    let listed = found.map_err(|error| {
+        Failure::new("the parent keeps no templates").because(chain(&error)).next(format!(
+            "kubectl get apiservice {}.{} tells more; for objects in a cluster give --cluster-id",
+            api::shadow::VERSION,
+            api::shadow::GROUP
+        ))
+    })?;
+    Ok(Paths::new(listed.resources.into_iter().map(|resource| resource.name)))
 }
 
 /// How kubectl ended.
@@ -65,20 +98,70 @@ pub(crate) async fn through(
     cached: Option<&str>,
     kubectl: &[OsString],
 ) -> Result<Ran, Failure> {
-    let tasks = Tasks::new();
-    let relay = Relay::open(&tasks, &parent.config().await?, destination).await?;
-    let directory = private_directory()?;
-    let kubeconfig = directory.path().join("kubeconfig");
-    relay
-        .write_kubeconfig(&kubeconfig)
-        .map_err(|error| Failure::new(format!("cannot write {}", kubeconfig.display())).because(error))?;
-    let cache = cache(cached.filter(|_| relay.is_at_usual_address()), directory.path());
-    let mut command = Command::new(program());
-    command.args(kubectl).env("KUBECONFIG", &kubeconfig).env("KUBECACHEDIR", cache);
-    let status = run(command).await;
-    tasks.shutdown(SHUTDOWN).await;
-    let status = status?;
-    Ok(Ran { succeeded: status.success(), code: exit_code(status), refusal: relay.refusal().cloned() })
+    let session = Session::open(parent, destination, cached).await?;
+    let status = run(session.kubectl(kubectl)).await;
+    session.close(status).await
+}
+
+/// Has kubectl make an object, and then send what it made. The object may be a Secret: it is in no file with a name.
+async fn make_and_send(session: &Session, steps: &Steps) -> Result<ExitStatus, Failure> {
+    let failed = |error: std::io::Error| Failure::new("cannot make a temporary file").because(error);
+    let mut made = tempfile::tempfile().map_err(failed)?;
+    let mut make = session.kubectl(&steps.make);
+    make.stdout(made.try_clone().map_err(failed)?);
+    let status = run(make).await?;
+    if !status.success() {
+        return Ok(status);
+    }
+    made.rewind().map_err(failed)?;
+    let mut send = session.kubectl(&steps.send);
+    send.stdin(made);
+    run(send).await
+}
+
+/// An open relay, and what kubectl needs to use it.
+struct Session {
+    tasks: Tasks,
+    relay: Relay,
+    directory: tempfile::TempDir,
+    cache: PathBuf,
+}
+
+impl Session {
+    async fn open(parent: &Parent, destination: Destination, cached: Option<&str>) -> Result<Self, Failure> {
+        let tasks = Tasks::new();
+        let relay = Relay::open(&tasks, &parent.config().await?, destination).await?;
+        let directory = private_directory()?;
+        let cache = cache(cached.filter(|_| relay.is_at_usual_address()), directory.path());
+        let session = Self { tasks, relay, directory, cache };
+        let kubeconfig = session.kubeconfig();
+        session
+            .relay
+            .write_kubeconfig(&kubeconfig)
+            .map_err(|error| Failure::new(format!("cannot write {}", kubeconfig.display())).because(error))?;
+        Ok(session)
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.directory.path().join("kubeconfig")
+    }
+
+    /// kubectl with these words, led to the relay.
+    fn kubectl(&self, words: &[OsString]) -> Command {
+        let mut command = Command::new(program());
+        command.args(words).env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", &self.cache);
+        command
+    }
+
+    async fn close(self, status: Result<ExitStatus, Failure>) -> Result<Ran, Failure> {
+        self.tasks.shutdown(SHUTDOWN).await;
+        let status = status?;
+        Ok(Ran {
+            succeeded: status.success(),
+            code: exit_code(status),
+            refusal: self.relay.refusal().cloned(),
+        })
+    }
 }
 
 /// What to do about a refusal.

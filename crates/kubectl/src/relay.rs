@@ -4,7 +4,7 @@
 //! answers only to a token made for this run (client-go sends tokens over TLS only). What it forwards carries exactly
 //! the caller's identity in the parent and the caller's credential for the child, whatever kubectl sent.
 //!
-//! Deliberately absent: any understanding of what is asked. Bodies are streamed, upgraded connections copied.
+//! Deliberately absent: any understanding of what is asked, but where templates are. Bodies are streamed, upgraded connections copied.
 
 mod forward;
 mod headers;
@@ -49,12 +49,21 @@ pub(crate) struct Relay {
 
 /// What is at the other end of a relay.
 pub(crate) struct Destination {
-    /// The path in the parent behind which a Kubernetes API is served.
-    pub(crate) path: String,
+    /// Where in the parent.
+    pub(crate) place: Place,
     /// Who the caller is there.
     pub(crate) child: Child,
     /// Who wants to see how answers come along.
     pub(crate) progress: Option<Arc<Progress>>,
+}
+
+/// A place in the parent where kubectl finds a Kubernetes API.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// Behind a path.
+    Behind(String),
+    /// The parent itself, with templates in the place of objects.
+    Templates(api::shadow::Paths),
 }
 
 impl Relay {
@@ -64,16 +73,16 @@ impl Relay {
         parent: &Config,
         destination: Destination,
     ) -> Result<Self, Failure> {
-        let Destination { path, child, progress } = destination;
+        let Destination { place, child, progress } = destination;
         let failed = |why: String| Failure::new("cannot listen on this machine's loopback").because(why);
-        let (listener, usual) = bind(usual_port(&parent.cluster_url.to_string(), &path))
+        let (listener, usual) = bind(usual_port(&parent.cluster_url.to_string(), &place))
             .await
             .map_err(|error| failed(error.to_string()))?;
         let address = listener.local_addr().map_err(|error| failed(error.to_string()))?;
         let bearer = random_token();
         let (tls, certificate) = listener::certificate().map_err(failed)?;
         let namespace = child.namespace.clone();
-        let guarded = Arc::new(Guarded::new(&bearer, Forward::new(parent, &path, child)?, progress));
+        let guarded = Arc::new(Guarded::new(&bearer, Forward::new(parent, place, child)?, progress));
         tasks.spawn("relay", listener::serve(tasks.child(), listener, tls, guarded.clone()));
         Ok(Self { address, usual, guarded, bearer, certificate, namespace })
     }
@@ -112,9 +121,9 @@ impl Relay {
 
 /// The same port for the same place: kubectl keeps what it knows of a server under the server's address. Nothing
 /// rests on it: whoever occupies the port only makes kubectl ask again.
-fn usual_port(parent: &str, path: &str) -> u16 {
+fn usual_port(parent: &str, place: &Place) -> u16 {
     let mut hasher = DefaultHasher::new();
-    (parent, path).hash(&mut hasher);
+    (parent, place).hash(&mut hasher);
     20_000 + (hasher.finish() % 12_000) as u16
 }
 

@@ -21,7 +21,7 @@ use crate::{
     parent::Parent,
     passthrough,
     progress::Progress,
-    relay::Destination,
+    relay::{Destination, Place},
 };
 
 /// Runs kubectl's `get` on the search; its exit code is ours. Somebody at a terminal sees how far a long answer is.
@@ -31,7 +31,7 @@ pub(crate) async fn search(connection: &Connection, flags: &SearchFlags) -> Resu
     let namespace = connection.namespace.clone().or_else(|| parent.namespace.clone());
     let stderr = std::io::stderr();
     let destination = Destination {
-        path: path(single(&clusters)),
+        place: Place::Behind(path(single(&clusters))),
         child: Child::anonymous(namespace),
         progress: stderr.is_terminal().then(|| Progress::on(stderr)),
     };

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Stdio},
@@ -89,10 +90,47 @@ fn a_signal_ends_kubectl_and_nothing_is_left_behind() {
 #[test]
 fn a_forgotten_cluster_is_asked_for_and_kubectls_help_needs_none() {
     let directory = tempfile::tempdir().unwrap();
-    let output = plug_in(directory.path(), "echo \"$@\"").args(["get", "pods"]).output().unwrap();
+    let output = plug_in(directory.path(), "echo \"$@\"").args(["logs", "web-0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("--cluster-id is missing") && text.contains("clusterway clusters"), "{text}");
     let output = plug_in(directory.path(), "echo \"$@\"").args(["get", "--help"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "get --help\n");
+}
+
+#[test]
+fn without_a_cluster_kubectl_works_on_templates() {
+    let parent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = parent.local_addr().unwrap();
+    let discovery = std::thread::spawn(move || {
+        let (mut stream, _) = parent.accept().unwrap();
+        let mut asked = String::new();
+        BufReader::new(&stream).read_line(&mut asked).unwrap();
+        let body =
+            r#"{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"shadow/v1alpha1","resources":[]}"#;
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        asked
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let mut plug_in = plug_in(directory.path(), "echo \"$@\"");
+    let kubeconfig = PARENT.replace("https://127.0.0.1:1", &format!("http://{address}"));
+    std::fs::write(directory.path().join("parent"), kubeconfig).unwrap();
+    let output = plug_in.args(["get", "pods", "-n", "qux"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "get pods -n qux\n");
+    assert_eq!((output.status.code(), left_behind(directory.path())), (Some(0), 0));
+    assert_eq!(discovery.join().unwrap(), "GET /apis/shadow/v1alpha1 HTTP/1.1\r\n");
+}
+
+#[test]
+fn a_parent_without_templates_is_named_before_kubectl_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = plug_in(directory.path(), "echo ran").args(["get", "pods"]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("the parent keeps no templates") && text.contains("v1alpha1.shadow"), "{text}");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
 }

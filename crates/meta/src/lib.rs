@@ -4,7 +4,8 @@
 //! * [`Quantity`]: sums of CPU and memory that print as Kubernetes prints them.
 //! * [`RawObject`]: any object as key fields and JSON bytes.
 //! * [`ListScanner`], [`WatchScanner`]: answers of an API server cut into objects while they arrive.
-//! * [`LabelSelector`], [`FieldSelector`]: which objects are wanted.
+//! * [`LabelSelector`], [`FieldSelector`]: which objects are wanted; [`is_label_value`],
+//!   [`is_dns_subdomain`]: what may be a name.
 //! * [`TableColumn`], [`TableCells`]: what a client prints of an object; [`CrdColumns`]: of a custom one.
 //! * [`JsonPath`]: kubectl's dialect of it.
 //!
@@ -26,7 +27,8 @@ pub use quantity::{ParseQuantityError, Quantity};
 pub use scan::{Bookmark, DEFAULT_OBJECT_LIMIT, ListMeta, ListScanner, ScanError, WatchEvent, WatchScanner};
 pub use selector::{
     FieldPath, FieldRequirement, FieldSelector, InvalidSelectorError, LabelExpression, LabelRequirement,
-    LabelSelector, Operator, ParseSelectorError, Step, StructuredLabelSelector,
+    LabelSelector, Operator, ParseSelectorError, Step, StructuredLabelSelector, is_dns_subdomain,
+    is_label_value,
 };
 pub use status::{Status, StatusCause, StatusDetails};
 pub use table::{TableCells, TableColumn, human_age};

@@ -62,6 +62,7 @@ impl Api for Sockets {
             verbs: Vec::new(),
             short_names: vec![String::from("ss")],
             categories: vec![String::from("clusternet")],
+            kind_from: None,
         };
         let sub = |name: &str| Resource {
             singular: String::new(),

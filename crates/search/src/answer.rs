@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use api::search::{CollectionResource, CollectionResourceType};
-use apiserver::{Body, BoxError, with_type};
+use apiserver::{Body, BoxError, form::Include, with_type};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::Response;
@@ -16,7 +16,6 @@ use store::{Row, Rows};
 
 use crate::{
     events::Events,
-    form::Include,
     language,
     object::{Broken, Object, Shape},
     status,

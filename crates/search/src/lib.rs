@@ -26,7 +26,6 @@ mod collection;
 mod discovery;
 mod events;
 mod follow;
-mod form;
 pub mod language;
 mod live;
 mod object;

@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use apiserver::{Authorizer, Body, asks_to_watch, json_response, with_type};
+use apiserver::{
+    Authorizer, Body, asks_to_watch,
+    form::{self, Form, Include},
+    json_response, with_type,
+};
 use http::{HeaderValue, Request, Response, header};
 use meta::Status;
 use serde_json::{Value, json};
@@ -20,7 +24,6 @@ use crate::{
     builtin, collection,
     discovery::{self, Kinds, Served},
     events::Events,
-    form::{self, Form, Include},
     language::{Parameters, Place, Search},
     live::{Asker, Live, Wanted},
     object::{Object, Shape},

@@ -1,5 +1,9 @@
 //! Names of what is deployed to clusters (contract sections 2.1, 2.2, 2.4, 2.7 and 2.8).
 
+use std::borrow::Cow;
+
+use sha2::{Digest as _, Sha256};
+
 /// The namespace of all Manifests, unless the hub is told another.
 pub const RESERVED_NAMESPACE: &str = "clusternet-reserved";
 /// The name of the scheduler that a Subscription without a `schedulerName` is for.
@@ -62,7 +66,8 @@ pub mod finalizers {
     pub const FEED_PROTECTION: &str = "apps.clusternet.io/feed-protection";
 }
 
-/// The name of the Manifest that wraps an object: `deployments.qux.web`, `namespaces.qux`.
+/// The plain name of the Manifest that wraps an object: `deployments.qux.web`, `namespaces.qux`. Not every object can have
+/// it: see [`is_plain_manifest`] and [`hashed_manifest`].
 ///
 /// ```
 /// use api::names::apps::manifest;
@@ -74,6 +79,77 @@ pub fn manifest(plural: &str, namespace: Option<&str>, name: &str) -> String {
         Some(namespace) if !namespace.is_empty() => format!("{plural}.{namespace}.{name}"),
         _ => format!("{plural}.{name}"),
     }
+}
+
+/// The name that Manifests of earlier releases have: `deployments-qux-web`. Such a Manifest still counts, none is made.
+pub fn legacy_manifest(plural: &str, namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) if !namespace.is_empty() => format!("{plural}-{namespace}-{name}"),
+        _ => format!("{plural}-{name}"),
+    }
+}
+
+/// The name of the Manifest of an object that cannot have the plain one: it would be too long, or hold characters that the
+/// name of a Manifest may not have, or the Manifest of an object of another group has it.
+///
+/// ```
+/// use api::names::apps::{hashed_manifest, is_plain_manifest};
+/// let name = hashed_manifest("rbac.authorization.k8s.io", "clusterroles", None, "system:foo");
+/// assert_eq!(name, "clusterroles.system-foo.h030874f91d12ef13553b614f52624c19b77ff82d");
+/// assert!(!is_plain_manifest(&name));
+/// ```
+pub fn hashed_manifest(group: &str, plural: &str, namespace: Option<&str>, name: &str) -> String {
+    let namespace = namespace.unwrap_or_default();
+    // No part but the name may hold the separator, and the name is the last.
+    let hash = hash(&format!("{group}/{plural}/{namespace}/{name}"));
+    format!("{plural}.{}.h{hash}", slug(name, 60))
+}
+
+/// Whether `name` can be the plain name of a Manifest. No hashed name can: so none of the two kinds is ever taken for the
+/// other.
+pub fn is_plain_manifest(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    meta::is_dns_subdomain(name) && !last.strip_prefix('h').is_some_and(is_hash)
+}
+
+/// The value of a label that names something: the name, or a short form of it where no label can hold it. Different names
+/// have different values.
+///
+/// ```
+/// use api::names::apps::label_value;
+/// assert_eq!(label_value("web"), "web");
+/// assert_eq!(label_value("system:foo").len(), "system-foo_".len() + 40);
+/// ```
+pub fn label_value(name: &str) -> Cow<'_, str> {
+    let looks_hashed = name.rsplit_once('_').is_some_and(|(_, last)| is_hash(last));
+    if meta::is_label_value(name) && !looks_hashed {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(format!("{}_{}", slug(name, 20), hash(name)))
+}
+
+const HASH: usize = 40;
+
+fn hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(HASH / 2).fold(String::with_capacity(HASH), |mut hex, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            hex.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+        }
+        hex
+    })
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == HASH && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// What a person recognises of a name, as a part of a DNS name.
+fn slug(name: &str, limit: usize) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let text: String = name.chars().take(limit).map(plain).collect();
+    let text = text.trim_matches('-');
+    if text.is_empty() { String::from("x") } else { text.to_owned() }
 }
 
 /// The name of the Description of a Base's ordinary objects.
@@ -94,4 +170,34 @@ pub fn helm_release(description: &str, chart_namespace: &str, chart: &str) -> St
 /// The value of [`annotations::OWNED_BY_DESCRIPTION`].
 pub fn owned_by_description(namespace: &str, description: &str) -> String {
     format!("{namespace}.{description}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hashed_name_is_a_legal_one_however_long_the_object_is_called() {
+        for name in ["a:b", &"x".repeat(2_000), "Ünï", "::", &format!("x.h{}", "0".repeat(40))] {
+            let hashed = hashed_manifest("g.io", &"p".repeat(63), Some("ns"), name);
+            assert!(meta::is_dns_subdomain(&hashed) && !is_plain_manifest(&hashed), "{hashed}");
+            assert!(meta::is_label_value(&label_value(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_hashed_name_is_not_taken_as_it_is() {
+        let hashed = label_value("a:b").into_owned();
+        assert_ne!(label_value(&hashed), hashed);
+        assert!(!is_plain_manifest(&manifest("things", None, &hashed_manifest("g", "things", None, "a:b"))));
+    }
+
+    #[test]
+    fn group_and_namespace_are_part_of_the_hash() {
+        let of = |group: &str, namespace| hashed_manifest(group, "services", namespace, "a");
+        let names =
+            [of("", Some("b")), of("serving.knative.dev", Some("b")), of("", Some("c")), of("", None)];
+        let different: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
+    }
 }

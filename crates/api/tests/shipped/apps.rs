@@ -37,8 +37,8 @@ const KINDS: [&str; 9] = [
 #[test]
 fn a_parent_does_not_get_kinds_that_nothing_serves() {
     let served = api::crds::parent().into_iter().filter(|crd| crd.spec.group == api::apps::GROUP);
-    assert_eq!(served.map(|crd| crd.spec.names.kind).collect::<Vec<_>>(), ["Description"]);
-    assert_eq!(api::crds::distribution().len(), KINDS.len() - 1);
+    assert_eq!(served.map(|crd| crd.spec.names.kind).collect::<Vec<_>>(), ["Manifest", "Description"]);
+    assert_eq!(api::crds::distribution().len(), KINDS.len() - 2);
 }
 
 #[test]

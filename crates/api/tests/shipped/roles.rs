@@ -222,7 +222,12 @@ fn the_policies_refuse_when_in_doubt() {
         assert_eq!(binding.object["spec"]["policyName"], binding.name(), "{}", binding.title());
         assert!(binding.object["spec"]["matchResources"].is_null(), "{} is narrowed", binding.title());
     }
-    let expected = ["clusterway-hub", "clusterway-registration", "clusterway-registration-requester"];
+    let expected = [
+        "clusterway-hub",
+        "clusterway-registration",
+        "clusterway-registration-requester",
+        "clusterway-shadow",
+    ];
     for kind in ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"] {
         assert_eq!(names(kind), expected.map(str::to_owned).into());
     }

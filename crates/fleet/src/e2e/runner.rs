@@ -323,7 +323,7 @@ async fn attempt(fleet: &Fleet, step: &Step, variables: &BTreeMap<String, String
     if let Some(args) = &step.kubectl {
         let args =
             args.iter().map(|argument| fill(argument, variables)).collect::<anyhow::Result<Vec<_>>>()?;
-        return kubectl(fleet, &cluster, &who, &args, &fill(&step.stdin, variables)?).await;
+        return kubectl(fleet, &cluster, &who, &args, &step.env, &fill(&step.stdin, variables)?).await;
     }
     if let Some(describe) = &step.describe {
         let filled = fill(&serde_json::to_string(describe)?, variables)?;
@@ -426,6 +426,7 @@ async fn kubectl(
     cluster: &Cluster,
     who: &str,
     args: &[String],
+    env: &BTreeMap<String, String>,
     stdin: &str,
 ) -> anyhow::Result<Answer> {
     let kubeconfig = kubeconfig_of(cluster, who).await?;
@@ -433,7 +434,7 @@ async fn kubectl(
     // The plug-in is a subcommand of kubectl where it is in the path.
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{path}", fleet.bin().display()));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.envs(env).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot run kubectl")?;
     if let Some(mut input) = child.stdin.take() {
         let _ = input.write_all(stdin.as_bytes()).await;

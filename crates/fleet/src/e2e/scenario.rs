@@ -53,6 +53,9 @@ pub struct Step {
     /// Standard input of kubectl.
     #[serde(default)]
     pub stdin: String,
+    /// Variables in kubectl's environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
     /// What must come back.
     #[serde(default)]
     pub expect: Expect,

@@ -42,7 +42,7 @@ const PARENT_IMPERSONATION: &[&str] = &["as", "as-uid", "as-group", "as-user-ext
 const VERBS_WITH_USER: &[&str] = &["create", "set", "config"];
 
 /// Global flags of kubectl that take a value, to find the verb behind them.
-const KUBECTL_VALUES: &[&str] = &[
+pub(crate) const KUBECTL_VALUES: &[&str] = &[
     "cache-dir",
     "kuberc",
     "log-flush-frequency",
@@ -101,6 +101,24 @@ pub(crate) const KUBECTL_VERBS: &[&str] = &[
     "wait",
 ];
 
+/// Those that make sense of templates, which do not run.
+const TEMPLATE_VERBS: &[&str] = &[
+    "annotate",
+    "api-resources",
+    "apply",
+    "create",
+    "delete",
+    "diff",
+    "edit",
+    "explain",
+    "get",
+    "label",
+    "patch",
+    "replace",
+    "scale",
+    "set",
+];
+
 /// What a command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Call {
@@ -108,6 +126,8 @@ pub(crate) enum Call {
     Ours(Vec<OsString>),
     /// A visit: our flags for clap, the rest for kubectl.
     Visit { ours: Vec<OsString>, kubectl: Vec<OsString> },
+    /// A verb of kubectl on the templates in the parent: our flags for clap, the rest for kubectl.
+    Templates { ours: Vec<OsString>, kubectl: Vec<OsString> },
     /// kubectl's help for one of its verbs; needs no cluster.
     KubectlHelp(Vec<OsString>),
     /// A verb of kubectl, and no cluster to run it in.
@@ -129,7 +149,15 @@ pub(crate) fn split(line: &[OsString]) -> Call {
         return Call::Ours(line.to_vec());
     }
     let help = kubectl.iter().take_while(|word| *word != "--").any(|word| word == "--help" || word == "-h");
-    if help { Call::KubectlHelp(kubectl) } else { Call::NoCluster { verb } }
+    if help {
+        return Call::KubectlHelp(kubectl);
+    }
+    // Who brings a credential for a child has forgotten which.
+    let for_a_child = ours.iter().any(|word| VISIT.iter().any(|flag| is_flag(word, flag)));
+    if TEMPLATE_VERBS.contains(&verb.as_str()) && !for_a_child {
+        return Call::Templates { ours, kubectl };
+    }
+    Call::NoCluster { verb }
 }
 
 /// The words of a line, told apart.
@@ -314,7 +342,17 @@ mod tests {
     #[test]
     fn kubectls_help_needs_no_cluster_and_its_verbs_do() {
         assert_eq!(split(&line("get --help")), Call::KubectlHelp(line("get --help")));
-        assert_eq!(split(&line("get pods")), Call::NoCluster { verb: String::from("get") });
+        assert_eq!(split(&line("logs web-0")), Call::NoCluster { verb: String::from("logs") });
+        let forgotten = line("--child-kubeconfig K get pods");
+        assert_eq!(split(&forgotten), Call::NoCluster { verb: String::from("get") });
+    }
+
+    #[test]
+    fn without_a_cluster_objects_are_templates() {
+        let Call::Templates { ours, kubectl } = split(&line("--context p apply -f web.yaml -n qux")) else {
+            panic!()
+        };
+        assert_eq!((ours, kubectl), (line("--context p"), line("apply -f web.yaml -n qux")));
     }
 
     #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! One request to the child, through the parent.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri, uri::PathAndQuery};
@@ -13,7 +13,7 @@ use kube::{Config, client::ConfigExt as _};
 use meta::Status;
 use tower::{BoxError, Layer as _, ServiceExt as _, util::BoxCloneSyncService};
 
-use super::headers::outward;
+use super::{Place, headers::outward};
 use crate::{
     child::Child,
     failure::{Failure, chain},
@@ -23,13 +23,14 @@ use crate::{
 pub(super) struct Forward {
     parent: BoxCloneSyncService<Request<Incoming>, Response<Incoming>, BoxError>,
     origin: Uri,
-    prefix: String,
+    base: String,
+    place: Place,
     child: Child,
 }
 
 impl Forward {
     /// Verifies the parent with its CA and adds the caller's credentials, both as the kubeconfig says.
-    pub(super) fn new(config: &Config, path: &str, child: Child) -> Result<Self, Failure> {
+    pub(super) fn new(config: &Config, place: Place, child: Child) -> Result<Self, Failure> {
         let failed = |error: kube::Error| {
             Failure::new("cannot use the kubeconfig of the parent").because(chain(&error))
         };
@@ -49,14 +50,20 @@ impl Forward {
             Some(credential) => BoxCloneSyncService::new(credential.layer(named)),
             None => BoxCloneSyncService::new(named),
         };
-        let base = config.cluster_url.path().trim_end_matches('/');
-        Ok(Self { parent, origin: config.cluster_url.clone(), prefix: format!("{base}{path}"), child })
+        let base = config.cluster_url.path().trim_end_matches('/').to_owned();
+        Ok(Self { parent, origin: config.cluster_url.clone(), base, place, child })
     }
 
     /// Sends one request and returns the answer as soon as its headers are there.
     pub(super) async fn send(&self, request: Request<Incoming>) -> Result<Response<Incoming>, Status> {
         let (mut parts, body) = request.into_parts();
         parts.uri = self.address(&parts.uri)?;
+        let impersonates = parts.headers.keys().any(|name| name.as_str().starts_with("impersonate-"));
+        if matches!(self.place, Place::Templates(_)) && impersonates {
+            return Err(Status::bad_request(
+                "There is nobody to impersonate behind the parent: give --as before the verb.",
+            ));
+        }
         let child = self.child.headers().await.map_err(|failure| Status::bad_gateway(failure.to_string()))?;
         parts.headers = outward(&parts.headers, child)?;
         let answer = self.parent.clone().oneshot(Request::from_parts(parts, body)).await;
@@ -81,9 +88,16 @@ impl Forward {
             return Err(Status::bad_request("The path is not one of the child's API server."));
         }
         let asked = asked.path_and_query().map_or(path, PathAndQuery::as_str);
+        let (base, there) = (
+            &self.base,
+            match &self.place {
+                Place::Behind(path) => Cow::Owned(format!("{path}{asked}")),
+                Place::Templates(paths) => paths.template(asked),
+            },
+        );
         let mut parts = self.origin.clone().into_parts();
         parts.path_and_query = Some(
-            PathAndQuery::try_from(format!("{}{asked}", self.prefix))
+            PathAndQuery::try_from(format!("{base}{there}"))
                 .map_err(|_| Status::bad_request("The path of the request is not valid."))?,
         );
         Uri::from_parts(parts).map_err(|_| Status::bad_request("The path of the request is not valid."))

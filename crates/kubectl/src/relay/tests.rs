@@ -106,7 +106,7 @@ async fn parent(tasks: &Tasks) -> (String, String) {
 
 fn destination(child: &ChildFlags) -> Destination {
     let child = Child::load(child).unwrap();
-    Destination { path: api::proxies::direct_path(ID), child, progress: None }
+    Destination { place: Place::Behind(api::proxies::direct_path(ID)), child, progress: None }
 }
 
 /// A relay in front of a parent, and the kubeconfig that kubectl gets.

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 pub use grammar::ParseSelectorError;
 pub use label::{InvalidSelectorError, LabelExpression, StructuredLabelSelector};
+pub use name::{is_dns_subdomain, is_label_value};
 
 /// What a selector demands of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,8 @@ pub(super) fn is_qualified_name(text: &str) -> bool {
     }
 }
 
-pub(super) fn is_label_value(text: &str) -> bool {
+/// Whether `text` can be the value of a label: nothing, or up to 63 letters, digits, `-`, `_` and `.`.
+pub fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_name(text)
 }
 
@@ -25,7 +26,8 @@ fn is_name(text: &str) -> bool {
         && begins_and_ends(text, |byte| byte.is_ascii_alphanumeric())
 }
 
-fn is_dns_subdomain(text: &str) -> bool {
+/// Whether `text` is a DNS subdomain, as the names of most objects are: lower-case letters, digits, `-` and `.`, up to 253.
+pub fn is_dns_subdomain(text: &str) -> bool {
     let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() <= PREFIX_LIMIT
         && text

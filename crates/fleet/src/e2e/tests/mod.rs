@@ -15,6 +15,7 @@ mod registration;
 mod replicas;
 mod secrets;
 mod streams;
+mod templates;
 mod tunnels;
 mod upgrades;
 
@@ -54,6 +55,8 @@ pub fn all() -> Vec<Test> {
         streams::a_slow_reader_of_a_file_gets_every_byte_and_slows_nobody within 240,
         streams::an_allowed_target_gets_path_and_query_as_they_were_sent within 120,
         streams::a_watch_stays_open_for_three_minutes within 240,
+        templates::a_watch_of_templates_tells_changes_while_it_is_open within 60,
+        templates::the_example_of_the_rust_client_keeps_a_template within 900,
         replicas::a_killed_hub_leaves_its_store_to_another_which_goes_on_where_it_ended within 400,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
         deploying::killing_the_agent_while_it_deploys_loses_doubles_and_leaves_behind_nothing within 600,

@@ -1,12 +1,13 @@
-//! In which form a client wants its answer (contract 4.7).
+//! In which form a client wants objects, as Kubernetes' API servers offer them.
 
-use apiserver::negotiate;
 use http::HeaderMap;
 use meta::Status;
 
+use crate::negotiate;
+
 /// A form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// Objects under their own kinds.
     Objects,
     /// Only metadata, in this version of `meta.k8s.io`.
@@ -35,7 +36,7 @@ const FORMS: [(&str, Form); 8] = [
 ///
 /// # Errors
 /// 406 for a client that takes none of them, such as one that asks for protobuf only.
-pub(crate) fn accepted(headers: &HeaderMap) -> Result<(Form, &'static str), Status> {
+pub fn accepted(headers: &HeaderMap) -> Result<(Form, &'static str), Status> {
     let offers = FORMS.map(|(offer, _)| offer);
     let chosen = negotiate(headers, &offers)?;
     let form = FORMS.iter().find(|(offer, _)| *offer == chosen).map_or(Form::Objects, |(_, form)| *form);
@@ -44,7 +45,7 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<(Form, &'static str), Stat
 
 /// What a row of a Table holds beside its cells (`includeObject`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Include {
+pub enum Include {
     /// Nothing.
     None,
     /// The metadata.
@@ -55,7 +56,7 @@ pub(crate) enum Include {
 
 impl Include {
     /// Reads the parameter.
-    pub(crate) fn parse(text: Option<&str>) -> Result<Self, Status> {
+    pub fn parse(text: Option<&str>) -> Result<Self, Status> {
         match text {
             None | Some("" | "Metadata") => Ok(Self::Metadata),
             Some("None") => Ok(Self::None),

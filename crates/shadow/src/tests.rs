@@ -1,0 +1,5 @@
+//! The API against a parent that keeps Manifests.
+
+mod parent;
+mod reads;
+mod writes;

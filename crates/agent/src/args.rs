@@ -6,7 +6,8 @@ use clap::{ArgAction, Parser};
 use reach::child::AllowedTarget;
 use runtime::{FeatureGates, lease, parse_duration, program::LogFlags};
 
-/// Registers the cluster it runs in with a parent, reports how it is, and lets the parent's users visit it.
+/// Registers the cluster it runs in with a parent, reports how it is, lets the parent's users visit it, and applies what the
+/// parent deploys into it.
 #[derive(Debug, Parser)]
 #[command(
     name = "clusterway-agent",
@@ -104,7 +105,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) leader_elect_times: lease::Times,
 
-    /// Switches features, for example SocketConnection=true,AppPusher=true.
+    /// Switches features, for example SocketConnection=true,AppPusher=true,Recovery=true. AppPusher: the parent may deploy
+    /// into this cluster through the tunnel. Recovery: changes that are made in this cluster to what the parent deploys are
+    /// taken back. SearchReader: the parent may read it for its search. SocketConnection: the tunnel. All are on unless
+    /// switched off.
     #[arg(long, default_value = "", value_name = "NAME=BOOL,…")]
     pub(crate) feature_gates: FeatureGates,
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use api::clusters::SyncMode;
+use api::{clusters::SyncMode, names};
 use kube::{Client, Config};
 use reach::child::{self, ChildProxy};
 use registration::agent::{self, ParentCredentials};
@@ -20,7 +20,7 @@ use tunnel::{
     agent::{Dial, State},
 };
 
-use crate::args::Args;
+use crate::{args::Args, deploying};
 
 /// How long the parent may take to answer the tunnel's handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -34,11 +34,21 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let leadership = leadership(tasks, client.clone(), &args);
     let use_socket = args.feature_gates.enabled("SocketConnection", true);
     let options = options(&args, &config, use_socket)?;
-    let reader = args
-        .feature_gates
-        .enabled("SearchReader", true)
-        .then(|| child::Reader::new(client.clone(), &args.leader_elect_resource_namespace));
+    let account = |name| child::Account::new(client.clone(), &args.leader_elect_resource_namespace, name);
+    let reader =
+        args.feature_gates.enabled("SearchReader", true).then(|| account(names::reader::SERVICE_ACCOUNT));
+    let deployer = account(names::deployer::SERVICE_ACCOUNT);
+    let frozen = deploying::frozen(tasks, client.clone(), &args.leader_elect_resource_namespace);
     let handle = agent::start(tasks, client, leadership.clone(), options, &metrics)?;
+    let recovery = args.feature_gates.enabled("Recovery", true);
+    deploying::start(
+        tasks,
+        &config,
+        deployer.clone(),
+        handle.credentials(),
+        frozen.clone(),
+        deployer::Options { recovery, ..deployer::Options::default() },
+    )?;
 
     let proxy = ChildProxy::new(
         child::Options {
@@ -46,6 +56,8 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             roots: child_roots(&config)?,
             allow: args.allow_target.clone(),
             reader,
+            deployer: args.feature_gates.enabled("AppPusher", true).then_some(deployer),
+            frozen,
         },
         tasks.clone(),
     )

@@ -1,7 +1,8 @@
 //! Well-known names: labels, annotations, taints, headers and object names (contract sections 2.1 to 2.7), of search and
-//! synchronisation in [`search`], of import policies in [`policy`], and of what is deployed in [`apps`].
+//! synchronisation in [`search`], of import policies in [`policy`], of what is deployed in [`apps`] and applied in [`deployer`].
 
 pub mod apps;
+pub mod deployer;
 pub mod policy;
 pub mod search;
 

@@ -162,6 +162,7 @@ impl Fleet {
             "clustersyncresources.cluster.clusterpedia.io",
             "clusterimportpolicies.policy.clusterpedia.io",
             "pediaclusterlifecycles.policy.clusterpedia.io",
+            "descriptions.apps.clusternet.io",
         ] {
             let name = format!("crd/{crd}");
             parent.kubectl_ok(&["wait", &name, "--for=condition=Established", "--timeout=60s"]).await?;

@@ -54,7 +54,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) leader_elect_times: lease::Times,
 
-    /// Switches features, for example SocketConnection=true.
+    /// Switches features, for example SocketConnection=true,Recovery=true. Recovery: changes that are made in a cluster the
+    /// hub deploys into (sync mode Push or Dual) are taken back. Both are on unless switched off.
     #[arg(long, default_value = "", value_name = "NAME=BOOL,…")]
     pub(crate) feature_gates: FeatureGates,
 

@@ -80,7 +80,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             .map(str::to_owned)
             .collect(),
     };
-    let certificate = serving::start(client.clone(), serving, leadership, tasks)
+    let certificate = serving::start(client.clone(), serving, leadership.clone(), tasks)
         .await
         .context("the hub's own certificate")?;
 
@@ -88,6 +88,9 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let registry = Registry::new(tasks.child(), &metrics, instance(&identity));
     let limits = reach::Limits { in_flight_per_child: args.max_in_flight_per_child };
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
+    let recovery = args.feature_gates.enabled("Recovery", true);
+    let deploying = deployer::Options { recovery, ..deployer::Options::default() };
+    deployer::push(tasks, client.clone(), reach.clone(), leadership, deploying);
     let options = sync_options(&args);
     let ways = sync::Ways::new(client.clone(), &options);
     let live = search::live(forwarding, ways, reach.clone(), tasks.clone());

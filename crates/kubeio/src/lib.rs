@@ -21,6 +21,7 @@
 //! would save this side nothing, and servers differ in whether they work.
 
 mod access;
+mod denial;
 mod direct;
 mod discovery;
 mod error;
@@ -38,6 +39,7 @@ mod watch;
 pub use access::{
     AccessError, Authorization, ClientCertificate, ClusterAccess, FileReferences, Secret, Trust,
 };
+pub use denial::denier;
 pub use direct::{Direct, Exchange};
 pub use discovery::{ApiResource, Discovered, Unavailable, discover};
 pub use error::Error;

@@ -173,7 +173,7 @@ fn refusal(status: &Status) -> Refusal {
         409 => Refusal::Raced,
         404 => Refusal::Later(String::from("the API server does not have it (404)")),
         403 => {
-            let about_owner = says_owner(&status.message) && denier(&status.message).is_none();
+            let about_owner = says_owner(&status.message) && kubeio::denier(&status.message).is_none();
             Refusal::Refused { why: forbidden(&status.message, about_owner), about_owner }
         }
         400 | 422 => {
@@ -185,7 +185,7 @@ fn refusal(status: &Status) -> Refusal {
             });
             let told = told.collect::<Vec<_>>().join("; ");
             let about_owner = causes.iter().any(|cause| says_owner(&cause.field));
-            let told = match denier(&status.message) {
+            let told = match kubeio::denier(&status.message) {
                 _ if !told.is_empty() => told,
                 Some(denier) => format!("{denier} denies it; its log tells why"),
                 None => String::from("it does not say which field is wrong"),
@@ -201,7 +201,7 @@ fn refusal(status: &Status) -> Refusal {
 
 /// Of a 403 only what RBAC says is passed on: whoever else denies may quote what it was shown.
 fn forbidden(message: &str, about_owner: bool) -> String {
-    if let Some(denier) = denier(message) {
+    if let Some(denier) = kubeio::denier(message) {
         return format!("{denier} denies it; its log tells why");
     }
     if about_owner {
@@ -218,17 +218,6 @@ fn forbidden(message: &str, about_owner: bool) -> String {
             "the API server forbids it, and neither RBAC nor a webhook nor a policy says so (403)",
         ),
     }
-}
-
-/// The webhook or policy that denies, by its name.
-fn denier(message: &str) -> Option<String> {
-    let named = |kind: &str, quote: char| {
-        let (_, rest) = message.split_once(&format!("{kind} {quote}"))?;
-        let (name, _) = rest.split_once(quote)?;
-        let fits = |c: char| c.is_ascii_alphanumeric() || "-.:".contains(c);
-        (name.len() <= 253 && name.chars().all(fits)).then(|| format!("the {kind} {name}"))
-    };
-    named("admission webhook", '"').or_else(|| named("ValidatingAdmissionPolicy", '\''))
 }
 
 fn cut(message: &str) -> String {

@@ -3,6 +3,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 
+use crate::wire::Agents;
+
 /// Exactly one identity, chosen by the hub from what the caller handed it for the child.
 #[derive(Clone, Default)]
 pub struct Identity {
@@ -17,8 +19,8 @@ pub(crate) enum Credential {
     Authorization(HeaderValue),
     /// Base64 of a client certificate chain and its key, both PEM.
     Certificate { certificate: HeaderValue, key: HeaderValue },
-    /// The agent's own ServiceAccount for reading. Only the agent has its token.
-    Reader,
+    /// One of the agent's own ServiceAccounts. Only the agent has its token.
+    Agents(Agents),
 }
 
 /// What the caller handed over as a credential for the child cannot be one. The text never repeats it.
@@ -35,7 +37,13 @@ impl Identity {
     /// Whoever the agent lets read its cluster for the search: its ServiceAccount for that, whose token the agent adds.
     /// For the hub's own requests, never for a caller's.
     pub fn reader() -> Self {
-        Self { credential: Some(Credential::Reader), impersonation: Vec::new() }
+        Self { credential: Some(Credential::Agents(Agents::Reader)), impersonation: Vec::new() }
+    }
+
+    /// Whoever the agent lets apply what the parent deploys: its ServiceAccount for that. For the hub's own requests,
+    /// never for a caller's.
+    pub fn deployer() -> Self {
+        Self { credential: Some(Credential::Agents(Agents::Deployer)), impersonation: Vec::new() }
     }
 
     /// A bearer token valid in the child.
@@ -133,7 +141,8 @@ impl std::fmt::Debug for Identity {
             None => "anonymous",
             Some(Credential::Authorization(_)) => "bearer token",
             Some(Credential::Certificate { .. }) => "client certificate",
-            Some(Credential::Reader) => "reader",
+            Some(Credential::Agents(Agents::Reader)) => "reader",
+            Some(Credential::Agents(Agents::Deployer)) => "deployer",
         };
         write!(f, "Identity({form})")
     }

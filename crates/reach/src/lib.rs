@@ -10,6 +10,7 @@
 //! * [`Identity`] is who the request is in the child: one, chosen by the hub; whatever identity headers came from
 //!   outside are gone before it is set.
 //!
+//! * [`Through`] is a cluster for the hub's own requests, as a transport of `kubeio`.
 //! * [`Open`] is the one line and count that each visit leaves.
 //!
 //! Deliberately absent: authorisation (the callers' business), retries (a request may not be repeatable), and any
@@ -22,6 +23,7 @@ mod error;
 mod headers;
 mod identity;
 mod target;
+mod through;
 mod visit;
 mod wire;
 
@@ -31,4 +33,5 @@ pub use error::Error;
 pub use headers::{follows, strip_identity, upgrade_headers, wants_upgrade};
 pub use identity::{Identity, InvalidCredential};
 pub use target::{Target, TargetError};
+pub use through::Through;
 pub use visit::{Body, Limits, Place, Reach, Upgraded, UpgradedStream, Visit};

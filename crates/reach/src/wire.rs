@@ -16,7 +16,26 @@ const CERTIFICATE: HeaderName = HeaderName::from_static("clusterway-certificate"
 const KEY: HeaderName = HeaderName::from_static("clusterway-key");
 /// Which of its own identities the agent shall take.
 const IDENTITY: HeaderName = HeaderName::from_static("clusterway-identity");
-const READER: &str = "reader";
+
+/// One of the accounts of the agent, in whose name a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Agents {
+    /// Who reads for the search.
+    Reader,
+    /// Who applies what the parent deploys.
+    Deployer,
+}
+
+impl Agents {
+    const ALL: [Self; 2] = [Self::Reader, Self::Deployer];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Deployer => "deployer",
+        }
+    }
+}
 
 /// Hub: makes the headers of a foreign request those of a request to the child. Whatever said who the caller is goes
 /// first; then the one chosen identity is written.
@@ -39,8 +58,8 @@ pub(crate) fn write(headers: &mut HeaderMap, target: &Target, identity: &Identit
             headers.insert(CERTIFICATE, certificate.clone());
             headers.insert(KEY, key.clone());
         }
-        Some(Credential::Reader) => {
-            headers.insert(IDENTITY, HeaderValue::from_static(READER));
+        Some(Credential::Agents(account)) => {
+            headers.insert(IDENTITY, HeaderValue::from_static(account.name()));
         }
     }
     for (name, value) in identity.impersonation() {
@@ -54,22 +73,23 @@ pub(crate) struct Order {
     pub(crate) target: Option<Target>,
     /// Base64 of a client certificate and its key, both PEM.
     pub(crate) certificate: Option<(HeaderValue, HeaderValue)>,
-    /// Whether the agent's reader asks. There is no other credential then.
-    pub(crate) reader: bool,
+    /// Which account of the agent asks, if one does. There is no other credential then.
+    pub(crate) agents: Option<Agents>,
 }
 
 /// Agent: takes the hub's orders out of the headers; what stays goes to the child.
 pub(crate) fn read(headers: &mut HeaderMap) -> Order {
     let target = headers.remove(TARGET).and_then(|value| value.to_str().ok()?.parse().ok());
     let certificate = headers.remove(CERTIFICATE).zip(headers.remove(KEY));
-    let reader = headers.remove(IDENTITY).is_some_and(|value| value == READER);
+    let named = headers.remove(IDENTITY);
+    let agents = named.and_then(|name| Agents::ALL.into_iter().find(|account| name == account.name()));
     let ours: Vec<HeaderName> =
         headers.keys().filter(|n| n.as_str().starts_with("clusterway-")).cloned().collect();
     for name in ours {
         headers.remove(name);
     }
     strip_hop_by_hop(headers);
-    Order { target, certificate, reader }
+    Order { target, certificate, agents }
 }
 
 #[cfg(test)]
@@ -87,13 +107,13 @@ mod tests {
         write(&mut headers, &Target::ApiServer, &identity);
         let order = read(&mut headers);
         assert_eq!(order.target, Some(Target::ApiServer));
-        assert!(order.certificate.is_none() && !order.reader);
+        assert!(order.certificate.is_none() && order.agents.is_none());
         assert_eq!(headers.get("authorization").unwrap(), "Bearer t");
         assert_eq!(headers.get_all("impersonate-user").iter().collect::<Vec<_>>(), ["bob"]);
     }
 
     #[test]
-    fn only_the_hub_can_make_the_reader_ask() {
+    fn only_the_hub_can_make_an_account_of_the_agent_ask() {
         let claimed = || {
             let mut headers = HeaderMap::new();
             headers.insert("clusterway-identity", HeaderValue::from_static("reader"));
@@ -102,12 +122,16 @@ mod tests {
         };
         let mut headers = claimed();
         write(&mut headers, &Target::ApiServer, &Identity::bearer("t").unwrap());
-        assert!(!read(&mut headers).reader);
+        assert_eq!(read(&mut headers).agents, None);
         assert_eq!(headers.get("authorization").unwrap(), "Bearer t");
-        let mut headers = claimed();
-        headers.insert("authorization", HeaderValue::from_static("Bearer of-the-parent"));
-        write(&mut headers, &Target::ApiServer, &Identity::reader());
-        assert!(read(&mut headers).reader);
-        assert!(!headers.contains_key("authorization") && !headers.contains_key("clusterway-identity"));
+        for (identity, account) in
+            [(Identity::reader(), Agents::Reader), (Identity::deployer(), Agents::Deployer)]
+        {
+            let mut headers = claimed();
+            headers.insert("authorization", HeaderValue::from_static("Bearer of-the-parent"));
+            write(&mut headers, &Target::ApiServer, &identity);
+            assert_eq!(read(&mut headers).agents, Some(account));
+            assert!(!headers.contains_key("authorization") && !headers.contains_key("clusterway-identity"));
+        }
     }
 }

@@ -19,12 +19,28 @@ const LONGEST_NOTE: usize = 1000;
 /// Publishes Events under the name of one program, into the namespace of the object each is about (`default` for objects
 /// without one). Needs `create` and `patch` on `events.events.k8s.io` there.
 #[derive(Clone)]
-pub struct Events(Recorder);
+pub struct Events {
+    recorder: Recorder,
+    action: String,
+}
+
+/// The API server's limit for an action.
+const LONGEST_ACTION: usize = 128;
 
 impl Events {
     /// Publishes through `client` as `program`.
     pub fn new(client: Client, program: &str) -> Self {
-        Self(Recorder::new(client, Reporter::from(program)))
+        Self {
+            recorder: Recorder::new(client, Reporter::from(program)),
+            action: String::from("Registration"),
+        }
+    }
+
+    /// The same for another action. Events about one object with the same reason and action are counted on the first of them,
+    /// whose note stays: those that have something else to say are of another action.
+    #[must_use]
+    pub fn of_action(&self, action: &str) -> Self {
+        Self { recorder: self.recorder.clone(), action: cut(action, LONGEST_ACTION) }
     }
 
     /// Something went as it should.
@@ -48,18 +64,22 @@ impl Events {
     }
 
     async fn publish(&self, about: &ObjectReference, type_: EventType, reason: &str, note: &str) {
-        let note = note.char_indices().take_while(|(at, _)| *at < LONGEST_NOTE).map(|(_, c)| c).collect();
         let event = Event {
             type_,
             reason: reason.to_owned(),
-            note: Some(note),
-            action: "Registration".to_owned(),
+            note: Some(cut(note, LONGEST_NOTE)),
+            action: self.action.clone(),
             secondary: None,
         };
-        match tokio::time::timeout(DEADLINE, self.0.publish(&event, about)).await {
+        match tokio::time::timeout(DEADLINE, self.recorder.publish(&event, about)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, reason, "event could not be published"),
             Err(_) => debug!(reason, "event could not be published in time"),
         }
     }
+}
+
+/// The text, cut at a character to about so many bytes.
+fn cut(text: &str, longest: usize) -> String {
+    text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= longest).map(|(_, c)| c).collect()
 }

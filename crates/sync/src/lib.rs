@@ -9,7 +9,7 @@
 //!
 //! Three kinds of files: what should be, given what is (`rules`, `prune`, `place`, `object`, `batch`, `rights`,
 //! `status`: pure functions); tasks (`run`, `cluster`, `session`, `probe`, `scout`, `columns`, `follow`, `takeover`); and
-//! the ways out (`access`, `tunnel`, `parent`).
+//! the ways out (`access`, `parent`).
 //!
 //! * Nothing is listed again that did not change: a checkpoint is stored in the transaction of the rows that lead to it,
 //!   and says what it was made from.
@@ -48,21 +48,18 @@ mod status;
 mod takeover;
 #[cfg(test)]
 mod tests;
-mod tunnel;
 mod ways;
 
 use std::{sync::Arc, time::Duration};
 
 use kube::Client;
 use kubeio::Transport;
-use reach::Reach;
+use reach::{Identity, Reach, Through};
 use runtime::{Tasks, metrics::Metrics};
 use store::Store;
 use tokio::sync::{Semaphore, watch};
 
-use crate::{
-    access::Policy, cluster::Shared, counters::Counters, limits::Budget, parent::KubeParent, tunnel::Tunnel,
-};
+use crate::{access::Policy, cluster::Shared, counters::Counters, limits::Budget, parent::KubeParent};
 
 pub use access::Way;
 pub use rules::Gates;
@@ -146,8 +143,8 @@ pub fn start(
             parent: parent.clone(),
             store,
             tunnel: Box::new(move |cluster_id: &str| {
-                let tunnel = Tunnel { reach: reach.clone(), cluster_id: cluster_id.to_owned() };
-                Arc::new(tunnel) as Arc<dyn Transport>
+                let through = Through::new(reach.clone(), cluster_id, Identity::reader());
+                Arc::new(through) as Arc<dyn Transport>
             }),
             lists: Arc::new(Semaphore::new(options.lists.max(1))),
             lists_per_cluster: options.lists_per_cluster,

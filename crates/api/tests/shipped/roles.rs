@@ -60,6 +60,8 @@ const EVERY_SECRET_OF_THE_HUB: &str = "clusterway:hub:pediacluster-secrets";
 const POLICIES: &str = "clusterway:hub:policies";
 /// In a child, for the search: takes in what the child's owner labels, and nothing else.
 const READER: &str = "clusterway:reader";
+/// In a child, for what the parent deploys: takes in what the child's owner labels, and nothing else.
+const DEPLOYER: &str = "clusterway:deployer";
 
 #[test]
 fn no_shipped_role_is_wider_than_it_says() {
@@ -81,7 +83,7 @@ fn no_shipped_role_is_wider_than_it_says() {
             found.extend(faults.iter().map(|fault| format!("{}: {fault}: {rule}", manifest.title())));
         }
         let aggregates = !manifest.object["aggregationRule"].is_null();
-        let known = [READER, POLICIES].contains(&manifest.name());
+        let known = [READER, POLICIES, DEPLOYER].contains(&manifest.name());
         assert!(!aggregates || known, "{} takes in foreign rules", manifest.title());
     }
     assert!(roles > 20, "only {roles} rules were seen");
@@ -101,6 +103,25 @@ fn the_reader_of_a_child_only_reads_and_no_secrets() {
     for rule in presets.into_iter().flat_map(rules) {
         assert_eq!(rule["verbs"], json!(["get", "list", "watch"]), "{rule}");
         assert!(!rule["resources"].as_array().unwrap().contains(&json!("secrets")), "{rule}");
+    }
+}
+
+#[test]
+fn the_deployer_of_a_child_has_a_preset_of_applications_and_what_is_labelled() {
+    let label = api::names::deployer::AGGREGATE_LABEL;
+    let all = manifests::all();
+    let deployer = all.iter().find(|m| m.kind() == "ClusterRole" && m.name() == DEPLOYER).unwrap();
+    let selector = &deployer.object["aggregationRule"]["clusterRoleSelectors"];
+    assert_eq!(*selector, json!([{ "matchLabels": { label: "true" } }]));
+    let presets: Vec<&Manifest> =
+        all.iter().filter(|m| !m.object["metadata"]["labels"][label].is_null()).collect();
+    assert_eq!(presets.len(), 1);
+    for rule in presets.into_iter().flat_map(rules) {
+        assert_eq!(rule["verbs"], json!(["get", "list", "watch", "create", "patch", "delete"]), "{rule}");
+        // With these it could give itself anything.
+        for never in ["secrets", "roles", "rolebindings", "clusterroles", "clusterrolebindings"] {
+            assert!(!rule["resources"].as_array().unwrap().contains(&json!(never)), "{rule}");
+        }
     }
 }
 

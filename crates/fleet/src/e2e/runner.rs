@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::{
     cluster::Cluster,
     e2e::{
-        scenario::{self, Answer, Process, Scenario, Step},
+        scenario::{self, Answer, Describe, Process, Scenario, Step},
         tests,
     },
     fleet::Fleet,
@@ -324,6 +324,12 @@ async fn attempt(fleet: &Fleet, step: &Step, variables: &BTreeMap<String, String
         let args =
             args.iter().map(|argument| fill(argument, variables)).collect::<anyhow::Result<Vec<_>>>()?;
         return kubectl(fleet, &cluster, &who, &args, &step.env, &fill(&step.stdin, variables)?).await;
+    }
+    if let Some(describe) = &step.describe {
+        let filled = fill(&serde_json::to_string(describe)?, variables)?;
+        let describe: Describe = serde_json::from_str(&filled)?;
+        cluster.apply(&describe.manifest()).await?;
+        return Ok(Answer::default());
     }
     if let Some(manifest) = &step.apply {
         cluster.apply(&fill(manifest, variables)?).await?;

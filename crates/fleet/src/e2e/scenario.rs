@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use api::names::search::annotations;
-use serde::Deserialize;
-use serde_json::Value;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// One scenario, named after the interface contract's conformance check if there is one.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,7 +30,7 @@ pub struct Scenario {
     pub finally: Vec<Step>,
 }
 
-/// One step: exactly one of `request`, `kubectl`, `process`, `apply`.
+/// One step: exactly one of `request`, `kubectl`, `process`, `apply`, `describe`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -47,6 +48,8 @@ pub struct Step {
     pub process: Option<Process>,
     /// A manifest to apply as the administrator.
     pub apply: Option<String>,
+    /// A Description to apply as the administrator.
+    pub describe: Option<Describe>,
     /// Standard input of kubectl.
     #[serde(default)]
     pub stdin: String,
@@ -79,6 +82,40 @@ pub struct Request {
     /// A body: a text as it stands, anything else as JSON.
     #[serde(default)]
     pub body: Value,
+}
+
+/// A Description, as it is made of feeds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Describe {
+    /// The dedicated namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// The objects.
+    #[serde(default)]
+    pub objects: Vec<Value>,
+    /// So many ConfigMaps beside them, called `NAME-0`, `NAME-1`, …, in the namespace `NAME` of the cluster.
+    #[serde(default)]
+    pub maps: usize,
+}
+
+impl Describe {
+    /// The manifest.
+    pub fn manifest(&self) -> String {
+        let Self { namespace, name, objects, maps } = self;
+        let maps = (0..*maps).map(|n| {
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "at": n.to_string() },
+                    "metadata": { "name": format!("{name}-{n}"), "namespace": name } })
+        });
+        let raw: Vec<String> =
+            objects.iter().cloned().chain(maps).map(|object| STANDARD.encode(object.to_string())).collect();
+        let description = json!({
+            "apiVersion": "apps.clusternet.io/v1alpha1", "kind": "Description",
+            "metadata": { "name": name, "namespace": namespace }, "spec": { "deployer": "Generic", "raw": raw },
+        });
+        description.to_string()
+    }
 }
 
 /// What is done to a process.
@@ -221,9 +258,13 @@ pub fn read(directory: &Path) -> anyhow::Result<Vec<Scenario>> {
                     step.kubectl.is_some(),
                     step.process.is_some(),
                     step.apply.is_some(),
+                    step.describe.is_some(),
                 ];
                 if kinds.iter().filter(|kind| **kind).count() != 1 {
-                    bail!("a step of {} is not exactly one of request, kubectl, process, apply", scenario.id);
+                    bail!(
+                        "a step of {} is not exactly one of request, kubectl, process, apply, describe",
+                        scenario.id
+                    );
                 }
             }
             all.push(scenario);

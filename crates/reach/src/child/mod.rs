@@ -1,11 +1,11 @@
 //! The agent's end of a visit: the only place that connects to the child.
 //!
 //! Connections to the API server are kept and reused, so a request costs no handshake. Each request carries the
-//! identity the hub chose; the agent adds one of its own, the [`Reader`], only where the hub asks for it.
+//! identity the hub chose; the agent adds one of its own, an [`Account`], only where the hub asks for it.
 
+mod account;
 mod allow;
 mod connect;
-mod reader;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -18,13 +18,13 @@ use meta::Status;
 use runtime::Tasks;
 use tracing::debug;
 
+pub use self::account::Account;
 pub use self::allow::{AllowedTarget, InvalidTarget};
 use self::connect::Connections;
-pub use self::reader::Reader;
 use crate::{
     target::Target,
     visit::Body,
-    wire::{self, Order},
+    wire::{self, Agents, Order},
 };
 
 /// What the agent knows of its own cluster.
@@ -36,7 +36,11 @@ pub struct Options {
     /// Other servers in the child's network that may be visited; empty means none.
     pub allow: Vec<AllowedTarget>,
     /// Who reads this cluster for the parent's search, if it may be read.
-    pub reader: Option<Reader>,
+    pub reader: Option<Account>,
+    /// In whose name the parent applies here what it deploys, if it may.
+    pub deployer: Option<Account>,
+    /// While this is true, nothing is done in the name of [`Self::deployer`]: the cluster's owner has frozen it.
+    pub frozen: tokio::sync::watch::Receiver<bool>,
 }
 
 /// Serves what comes through the tunnel. Cheap to clone.
@@ -91,19 +95,34 @@ impl ChildProxy {
         Ok(order)
     }
 
-    /// Adds the reader's token, if the hub asks for it. It goes to the API server and nowhere else.
+    /// Adds the token of one of the agent's accounts, if the hub asks for it. It goes to the API server and nowhere else.
     async fn identify(&self, order: &Order, headers: &mut http::HeaderMap) -> Result<(), Status> {
-        if !order.reader {
-            return Ok(());
-        }
+        let Some(account) = order.agents else { return Ok(()) };
         if order.target != Some(Target::ApiServer) {
-            return Err(Status::forbidden("The reader of this cluster reads its API server only."));
+            return Err(Status::forbidden("The accounts of this cluster's agent go to its API server only."));
         }
-        let reader = self.0.options.reader.as_ref().ok_or_else(|| {
-            Status::forbidden("The agent of this cluster does not let the parent read it for the search.")
-        })?;
-        headers.insert(header::AUTHORIZATION, reader.authorization().await?);
+        let account = match account {
+            Agents::Reader => self.0.options.reader.as_ref().ok_or_else(|| {
+                Status::forbidden("The agent of this cluster does not let the parent read it for the search.")
+            })?,
+            Agents::Deployer => self.deployer()?,
+        };
+        headers.insert(header::AUTHORIZATION, account.authorization().await?);
         Ok(())
+    }
+
+    fn deployer(&self) -> Result<&Account, Status> {
+        if *self.0.options.frozen.borrow() {
+            return Err(Status::forbidden(format!(
+                "The owner of this cluster has frozen it: the annotation {} stands on the agent's namespace.",
+                api::names::deployer::annotations::FROZEN
+            )));
+        }
+        self.0.options.deployer.as_ref().ok_or_else(|| {
+            Status::forbidden(
+                "The agent of this cluster does not let the parent deploy into it: its gate AppPusher is off.",
+            )
+        })
     }
 
     fn uri(&self, target: &Target, path: &str) -> Result<Uri, Status> {
@@ -142,8 +161,8 @@ impl ChildProxy {
         let ours = hyper::upgrade::on(&mut request);
         let protocol = request.headers_mut().remove(header::UPGRADE);
         let order = self.prepare(&mut request)?;
-        if order.reader {
-            return Err(Status::forbidden("The reader of this cluster opens no streams."));
+        if order.agents.is_some() {
+            return Err(Status::forbidden("The accounts of this cluster's agent open no streams."));
         }
         let (mut parts, _) = request.into_parts();
         parts.extensions.clear();
@@ -224,16 +243,22 @@ mod tests {
             roots: rustls::RootCertStore::empty(),
             allow: Vec::new(),
             reader: None,
+            deployer: None,
+            frozen: tokio::sync::watch::channel(false).1,
         };
         ChildProxy::new(options, Tasks::new()).unwrap()
     }
 
     #[tokio::test]
-    async fn the_readers_token_goes_nowhere_but_to_the_api_server() {
+    async fn the_accounts_tokens_go_nowhere_but_to_the_api_server() {
         let host = Target::Host { tls: true, authority: String::from("evil") };
-        for (target, said) in [(host, "API server only"), (Target::ApiServer, "does not let the parent read")]
-        {
-            let order = Order { target: Some(target), certificate: None, reader: true };
+        for (agents, target, said) in [
+            (Agents::Reader, host.clone(), "API server only"),
+            (Agents::Deployer, host, "API server only"),
+            (Agents::Reader, Target::ApiServer, "does not let the parent read"),
+            (Agents::Deployer, Target::ApiServer, "AppPusher"),
+        ] {
+            let order = Order { target: Some(target), certificate: None, agents: Some(agents) };
             let mut headers = http::HeaderMap::new();
             let status = proxy().identify(&order, &mut headers).await.unwrap_err();
             assert_eq!(status.code, 403);

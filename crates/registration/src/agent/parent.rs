@@ -16,9 +16,11 @@ pub(super) enum Roots {
     Unverified,
 }
 
-/// What is needed to open a tunnel to the parent.
+/// What is needed to open a tunnel to the parent, and to speak with it as this cluster.
 #[derive(Clone)]
 pub struct ParentCredentials {
+    /// The parent, with the current token.
+    pub client: Client,
     /// The parent's API server.
     pub url: String,
     /// Verifies the parent.

@@ -245,6 +245,7 @@ impl Agent {
         let roots = memory.roots().context("the Secret parent-cluster holds no CA of the parent")?;
         let client = parent::client(&self.options.parent_url, &roots, memory.token.as_deref())?;
         self.credentials.send_replace(Some(ParentCredentials {
+            client: client.clone(),
             url: self.options.parent_url.clone(),
             tls: Arc::new(parent::tls(&roots)?),
             token: memory.token.clone().unwrap_or_default(),

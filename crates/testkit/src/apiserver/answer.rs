@@ -144,7 +144,7 @@ impl Request {
         let query: HashMap<String, String> = query
             .split('&')
             .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.replace("%3D", "=")))
+            .map(|(name, value)| (name.to_owned(), value.replace("%3D", "=").replace("%2F", "/")))
             .collect();
         let depth = path.split('/').count();
         let about_objects =

@@ -41,7 +41,7 @@ pub(super) fn document(state: &State, root: &str) -> Value {
             "responseKind": { "group": group, "version": version, "kind": kind },
             "scope": if *namespaced { "Namespaced" } else { "Cluster" },
             "singularResource": kind.to_lowercase(),
-            "verbs": ["get", "list", "watch"],
+            "verbs": ["get", "list", "patch", "watch"],
         });
         groups.entry(group).or_default().entry(version).or_default().push(entry);
     }

@@ -68,6 +68,11 @@ impl ApiServer {
         });
     }
 
+    /// Whether it has a resource.
+    pub fn serves(&self, path: &str) -> bool {
+        self.state.lock().apis.contains_key(path)
+    }
+
     /// Has a resource no longer, nor its objects.
     pub fn unserve(&self, path: &str) {
         self.change(|state| {

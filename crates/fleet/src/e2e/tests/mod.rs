@@ -7,6 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::fleet::Fleet;
 
 mod audit;
+mod deploying;
 mod faults;
 mod flags;
 mod queries;
@@ -58,6 +59,7 @@ pub fn all() -> Vec<Test> {
         templates::the_example_of_the_rust_client_keeps_a_template within 900,
         replicas::a_killed_hub_leaves_its_store_to_another_which_goes_on_where_it_ended within 400,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
+        deploying::killing_the_agent_while_it_deploys_loses_doubles_and_leaves_behind_nothing within 600,
         faults::a_child_that_was_killed_and_changed_meanwhile_is_stored_as_it_is_then within 400,
         faults::a_child_that_was_set_back_to_an_older_state_is_stored_as_it_is_then within 500,
         faults::a_custom_resource_that_was_removed_and_added_again_is_stored_as_it_is_then within 400,

@@ -1,26 +1,35 @@
-//! The transport to a registered cluster: through its agent, as the agent's reader.
+//! The transport to a registered cluster: through its agent, in the name of one of the agent's accounts.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use kubeio::{Body, Error, Lane, Transport};
-use reach::{Identity, Reach, Target, Visit};
 
-/// A registered cluster.
-pub(crate) struct Tunnel {
-    pub(crate) reach: Reach,
-    pub(crate) cluster_id: String,
+use crate::{Error as ReachError, Identity, Reach, Target, Visit};
+
+/// The API server of a registered cluster, for the hub's own requests.
+pub struct Through {
+    reach: Reach,
+    cluster_id: String,
+    identity: Identity,
 }
 
-impl Transport for Tunnel {
+impl Through {
+    /// The way to the cluster with this id, as `identity`.
+    pub fn new(reach: Reach, cluster_id: impl Into<String>, identity: Identity) -> Self {
+        Self { reach, cluster_id: cluster_id.into(), identity }
+    }
+}
+
+impl Transport for Through {
     fn send(&self, request: Request<Bytes>, _: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>> {
         Box::pin(async move {
             let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
             let visit = Visit {
                 cluster: self.cluster_id.clone(),
                 target: Target::ApiServer,
-                identity: Identity::reader(),
+                identity: self.identity.clone(),
                 path_and_query: path.to_owned(),
                 // Whoever asks knows how long he waits.
                 deadline: None,
@@ -39,10 +48,10 @@ impl Transport for Tunnel {
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("clusterway/", env!("CARGO_PKG_VERSION")));
 
-fn told(error: &reach::Error) -> Error {
+fn told(error: &ReachError) -> Error {
     match error {
-        reach::Error::Busy { .. } => Error::TooManyRequests { message: error.to_string(), retry_after: None },
-        reach::Error::Redirect(_) | reach::Error::Path => Error::Broken(error.to_string()),
+        ReachError::Busy { .. } => Error::TooManyRequests { message: error.to_string(), retry_after: None },
+        ReachError::Redirect(_) | ReachError::Path => Error::Broken(error.to_string()),
         _ => Error::Unreachable(error.to_string()),
     }
 }

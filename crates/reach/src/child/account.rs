@@ -1,8 +1,8 @@
-//! The ServiceAccount under which the parent reads a child for its search.
+//! A ServiceAccount of the child under which something is done for the parent: its search reads, or what it deploys is
+//! applied.
 
 use std::{sync::Arc, time::Duration};
 
-use api::names::reader::SERVICE_ACCOUNT;
 use http::HeaderValue;
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -22,24 +22,29 @@ const USE: Duration = Duration::from_secs(480);
 /// What asking for a token may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Gets tokens of the reader when they are needed. Cheap to clone.
+/// Gets tokens of a ServiceAccount when they are needed. Cheap to clone.
 #[derive(Clone)]
-pub struct Reader(Arc<Inner>);
+pub struct Account(Arc<Inner>);
 
 struct Inner {
     accounts: Api<ServiceAccount>,
+    name: &'static str,
     token: Mutex<Option<(HeaderValue, Instant)>>,
 }
 
-impl Reader {
-    /// The reader in `namespace` of the cluster of `client`. Nothing is asked for before the first request.
-    pub fn new(client: Client, namespace: &str) -> Self {
+impl Account {
+    /// The ServiceAccount `name` in `namespace` of the cluster of `client`. Nothing is asked for before the first request.
+    pub fn new(client: Client, namespace: &str, name: &'static str) -> Self {
         let accounts = Api::namespaced(client, namespace);
-        Self(Arc::new(Inner { accounts, token: Mutex::default() }))
+        Self(Arc::new(Inner { accounts, name, token: Mutex::default() }))
     }
 
     /// The value of the `Authorization` header, from a token that still lives for a while.
-    pub(super) async fn authorization(&self) -> Result<HeaderValue, Status> {
+    ///
+    /// # Errors
+    ///
+    /// A status that says what is missing in the cluster, or that there is no token yet.
+    pub async fn authorization(&self) -> Result<HeaderValue, Status> {
         // Held while one is asked for: a hundred requests at once need one token.
         let mut held = self.0.token.lock().await;
         if let Some((value, until)) = &*held
@@ -53,6 +58,7 @@ impl Reader {
     }
 
     async fn ask(&self) -> Result<HeaderValue, Status> {
+        let name = self.0.name;
         let request = TokenRequest {
             spec: TokenRequestSpec {
                 audiences: Vec::new(),
@@ -62,29 +68,31 @@ impl Reader {
             ..TokenRequest::default()
         };
         let options = PostParams::default();
-        let answer =
-            timeout(PATIENCE, self.0.accounts.create_token_request(SERVICE_ACCOUNT, &options, &request));
+        let answer = timeout(PATIENCE, self.0.accounts.create_token_request(name, &options, &request));
         let answer = answer
             .await
-            .map_err(|_| Status::unavailable("The agent got no token for the reader in time."))?;
-        let token =
-            answer.map_err(|error| refused(&error))?.status.map(|status| status.token).unwrap_or_default();
+            .map_err(|_| Status::unavailable(format!("The agent got no token for {name} in time.")))?;
+        let token = answer
+            .map_err(|error| refused(name, &error))?
+            .status
+            .map(|status| status.token)
+            .unwrap_or_default();
         let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| Status::bad_gateway("The token of the reader cannot be sent."))?;
+            .map_err(|_| Status::bad_gateway(format!("The token of {name} cannot be sent.")))?;
         value.set_sensitive(true);
         Ok(value)
     }
 }
 
 /// Why there is no token. The cluster's own words name the ServiceAccount and the right that is missing.
-fn refused(error: &kube::Error) -> Status {
+fn refused(name: &str, error: &kube::Error) -> Status {
     match error {
         kube::Error::Api(status) if matches!(status.code, 403 | 404) => Status::forbidden(format!(
-            "The agent gets no token for the ServiceAccount {SERVICE_ACCOUNT}, with which the parent reads this cluster: \
-             {}. The manifests of the agent (deploy/agent) bring both.",
+            "The agent gets no token for the ServiceAccount {name}, in whose name the parent acts here: {}. The manifests of \
+             the agent (deploy/agent) bring both the account and that right.",
             status.message
         )),
-        _ => Status::unavailable("The agent got no token for the reader of this cluster."),
+        _ => Status::unavailable(format!("The agent got no token for the ServiceAccount {name}.")),
     }
 }
 
@@ -98,7 +106,7 @@ mod tests {
     use super::*;
 
     /// A cluster that answers every request for a token with this status and body.
-    fn cluster(status: u16, body: &'static str) -> (Reader, Arc<AtomicUsize>) {
+    fn cluster(status: u16, body: &'static str) -> (Account, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let service = tower::service_fn(move |request: Request<Body>| {
@@ -110,7 +118,7 @@ mod tests {
                 Response::builder().status(status).body(Body::from(body.as_bytes().to_vec())).unwrap();
             async move { Ok::<_, std::convert::Infallible>(response) }
         });
-        (Reader::new(Client::new(service, "default"), "system"), asked)
+        (Account::new(Client::new(service, "default"), "system", "clusterway-reader"), asked)
     }
 
     #[tokio::test]

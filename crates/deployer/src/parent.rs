@@ -1,0 +1,164 @@
+//! The parent's side of one cluster: the status and the finalizer of its Descriptions, and Events about them.
+
+use api::{
+    apps::{Description, DescriptionStatus},
+    names::apps::finalizers,
+};
+use futures_util::future::BoxFuture;
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
+use runtime::events::Events;
+use serde_json::{Value, json};
+
+/// Why something was not written in the parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotWritten {
+    /// It was not as it was thought to be: look again.
+    Raced,
+    /// It is gone.
+    Gone,
+    /// It may work later.
+    Later(String),
+}
+
+/// An Event about a Description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) warning: bool,
+    pub(crate) reason: &'static str,
+    /// What was done, to what. A repetition of it is only counted.
+    pub(crate) action: String,
+    pub(crate) note: String,
+}
+
+/// The parent as the deployer of one cluster sees it. A write succeeds only if the Description still is as it was given.
+pub(crate) trait Parent: Send + Sync {
+    /// Writes the status, and returns the Description as it is then.
+    fn write_status<'a>(
+        &'a self,
+        description: &'a Description,
+        status: &'a DescriptionStatus,
+    ) -> BoxFuture<'a, Result<Description, NotWritten>>;
+
+    /// Sets or takes away our finalizer, and returns the Description as it is then.
+    fn set_finalizer<'a>(
+        &'a self,
+        description: &'a Description,
+        wanted: bool,
+    ) -> BoxFuture<'a, Result<Description, NotWritten>>;
+
+    /// Tells people.
+    fn tell<'a>(&'a self, description: &'a Description, told: Told) -> BoxFuture<'a, ()>;
+}
+
+/// The real parent.
+pub(crate) struct KubeParent {
+    descriptions: Api<Description>,
+    events: Events,
+}
+
+impl KubeParent {
+    /// The Descriptions of `namespace`; Events bear the name of `program`.
+    pub(crate) fn new(client: Client, namespace: &str, program: &str) -> Self {
+        let events = Events::new(client.clone(), program);
+        Self { descriptions: Api::namespaced(client, namespace), events }
+    }
+}
+
+/// Whether a Description has our finalizer.
+pub(crate) fn has_finalizer(description: &Description) -> bool {
+    description.finalizers().iter().any(|finalizer| finalizer == finalizers::APPS)
+}
+
+impl Parent for KubeParent {
+    fn write_status<'a>(
+        &'a self,
+        description: &'a Description,
+        status: &'a DescriptionStatus,
+    ) -> BoxFuture<'a, Result<Description, NotWritten>> {
+        Box::pin(async move {
+            let patch = json!({
+                "metadata": { "uid": description.uid(), "resourceVersion": description.resource_version() },
+                "status": whole(status),
+            });
+            let (name, options) = (description.name_any(), PatchParams::default());
+            self.descriptions
+                .patch_status(&name, &options, &Patch::Merge(&patch))
+                .await
+                .map_err(|error| refused(&error))
+        })
+    }
+
+    fn set_finalizer<'a>(
+        &'a self,
+        description: &'a Description,
+        wanted: bool,
+    ) -> BoxFuture<'a, Result<Description, NotWritten>> {
+        Box::pin(async move {
+            let others = description.finalizers().iter().filter(|finalizer| *finalizer != finalizers::APPS);
+            let mut all: Vec<&str> = others.map(String::as_str).collect();
+            if wanted {
+                all.push(finalizers::APPS);
+            }
+            let metadata = json!({
+                "uid": description.uid(), "resourceVersion": description.resource_version(), "finalizers": all,
+            });
+            let (name, options) = (description.name_any(), PatchParams::default());
+            let patch = json!({ "metadata": metadata });
+            self.descriptions
+                .patch(&name, &options, &Patch::Merge(&patch))
+                .await
+                .map_err(|error| refused(&error))
+        })
+    }
+
+    fn tell<'a>(&'a self, description: &'a Description, told: Told) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let events = self.events.of_action(&told.action);
+            if told.warning {
+                events.warning(description, told.reason, &told.note).await;
+            } else {
+                events.normal(description, told.reason, &told.note).await;
+            }
+        })
+    }
+}
+
+/// The status for a merge patch: what is not set is taken away.
+fn whole(status: &DescriptionStatus) -> Value {
+    let mut value = json!(status);
+    for field in ["phase", "reason", "manifestStatuses", "conditions"] {
+        if value.get(field).is_none() {
+            value[field] = Value::Null;
+        }
+    }
+    value
+}
+
+fn refused(error: &kube::Error) -> NotWritten {
+    match error {
+        kube::Error::Api(status) if status.code == 409 => NotWritten::Raced,
+        kube::Error::Api(status) if status.code == 404 => NotWritten::Gone,
+        // The status quotes what it refuses.
+        kube::Error::Api(status) => {
+            NotWritten::Later(format!("the parent answered {} {}", status.code, status.reason))
+        }
+        other => NotWritten::Later(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_status_does_not_have_any_more_is_taken_away() {
+        let value = whole(&DescriptionStatus { reason: Some("no".into()), ..DescriptionStatus::default() });
+        assert_eq!(
+            value,
+            json!({ "phase": null, "reason": "no", "manifestStatuses": null, "conditions": null })
+        );
+    }
+}

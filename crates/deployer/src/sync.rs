@@ -1,0 +1,271 @@
+//! One round over one Description: record, apply, prune, tell.
+
+use std::{sync::Arc, time::Duration};
+
+use api::{
+    apps::{Description, DescriptionPhase, DescriptionStatus, Feed, ManifestStatus},
+    names::deployer::reasons,
+};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use jiff::Timestamp;
+use placement::order;
+
+use crate::{
+    apply::{self, Brought},
+    book::Entry,
+    brake::Held,
+    cluster::{Cluster, Work},
+    item::{Item, Key, title},
+    parent::{NotWritten, Told, has_finalizer},
+    prune,
+    status::{self, Facts},
+    trouble::Trouble,
+};
+
+/// What comes of a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything was done, or cannot be done before something changes.
+    Done,
+    /// Something is in the way that may pass by itself: look at this again after a while.
+    Again(Work),
+    /// The Description was not as it was thought to be: look at this again, soon.
+    Raced(Work),
+}
+
+/// One round.
+pub(crate) async fn sync(cluster: &Arc<Cluster>, name: &str, work: Work) -> Outcome {
+    let Some(entry) = cluster.entry(name) else { return Outcome::Done };
+    let (halted, description) = (cluster.state.lock().halted(&entry), Arc::clone(&entry.description));
+    if description.spec.deployer != api::apps::Deployer::Generic {
+        return Outcome::Done;
+    }
+    if entry.is_deleting() && !has_finalizer(&description) {
+        return Outcome::Done;
+    }
+    let result = match halted {
+        Some(why) => {
+            // What happens meanwhile is not heard of.
+            cluster.state.lock().unsettle(entry.items.items.iter().map(|item| &item.key));
+            tell(cluster, &entry, vec![why], None).await.map(|()| Outcome::Done)
+        }
+        None if entry.is_deleting() => leave(cluster, entry).await,
+        None => bring(cluster, entry, &work).await,
+    };
+    match result {
+        Ok(outcome) => outcome,
+        Err(NotWritten::Gone) => Outcome::Done,
+        Err(NotWritten::Raced) => Outcome::Raced(work),
+        Err(NotWritten::Later(why)) => {
+            tracing::debug!(
+                cluster = cluster.name,
+                description = name,
+                why,
+                "the parent took no word, trying again"
+            );
+            Outcome::Again(work)
+        }
+    }
+}
+
+/// Brings the objects into the cluster, and takes away what is not wanted any more.
+async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outcome, NotWritten> {
+    let entry = record(cluster, entry).await?;
+    let name = entry.name();
+    let mut again = Work::default();
+    for stage in order::stages(&entry.items.items.iter().map(|item| item.feed.clone()).collect::<Vec<_>>()) {
+        let stage = stage.into_iter().filter_map(|at| entry.items.items.get(at));
+        let now: Vec<&Item> = stage.filter(|item| is_due(cluster, &name, item, work)).collect();
+        let (cluster, entry) = (cluster, &entry);
+        // How many requests are under way is the child's business.
+        let mut brought: FuturesUnordered<_> = now
+            .into_iter()
+            .map(|item| async move { (item, apply::bring(cluster, entry, item).await) })
+            .collect();
+        while let Some((item, result)) = brought.next().await {
+            if result.is_err() {
+                again.keys.insert(item.key.clone());
+            }
+            settle(cluster, entry, item, result).await;
+        }
+    }
+    let pruned = prune::leaving(cluster, &entry).await;
+    let mut troubles = entry.items.troubles.clone();
+    {
+        let mut state = cluster.state.lock();
+        let conflicts = entry.items.items.iter().filter_map(|item| state.book.conflict(&name, item));
+        troubles.extend(conflicts.collect::<Vec<_>>());
+        let run = state.runs.entry(name.clone()).or_default();
+        if work.all {
+            run.finished = Some(entry.generation());
+        }
+        run.troubles.retain(|key, _| entry.items.items.iter().any(|item| item.key == *key));
+        troubles.extend(run.troubles.values().cloned());
+        // What failed before and was not looked at now is looked at again, too.
+        again.keys.extend(run.troubles.keys().cloned());
+    }
+    let failed_to_prune = !pruned.troubles.is_empty();
+    troubles.extend(pruned.troubles.clone());
+    let entry = pruned.told(cluster, entry).await;
+    let held = pruned.held.is_some();
+    tell(cluster, &entry, troubles, pruned.held).await?;
+    Ok(if again.keys.is_empty() && !failed_to_prune && !held { Outcome::Done } else { Outcome::Again(again) })
+}
+
+/// Whether an item has to be looked at now: it is asked for, or has not been brought there as it is.
+fn is_due(cluster: &Cluster, name: &str, item: &Item, work: &Work) -> bool {
+    let mut state = cluster.state.lock();
+    let is_keeper = state.book.keeper(&item.key).is_some_and(|(keeper, _)| keeper.name() == name);
+    if !is_keeper {
+        if let Some(run) = state.runs.get_mut(name) {
+            run.troubles.remove(&item.key);
+        }
+        return false;
+    }
+    work.keys.contains(&item.key) || (work.all && !state.is_settled(item, name))
+}
+
+/// Keeps what came of an item.
+async fn settle(cluster: &Cluster, entry: &Entry, item: &Item, result: Result<Brought, Trouble>) {
+    let name = entry.name();
+    let told = {
+        let mut state = cluster.state.lock();
+        let run = state.runs.entry(name.clone()).or_default();
+        match &result {
+            Ok(_) => run.troubles.remove(&item.key),
+            Err(trouble) => run.troubles.insert(item.key.clone(), trouble.clone()),
+        };
+        if result.as_ref().is_ok_and(|brought| brought.written) {
+            // Others that want it see another state of it.
+            let others: Vec<String> =
+                state.book.wanting(&item.key).filter(|other| **other != name).cloned().collect();
+            for other in others {
+                state.look(&other, Work::default(), Duration::ZERO);
+            }
+        }
+        result.ok().and_then(|brought| brought.drift)
+    };
+    if let Some(drift) = told {
+        let about = format!("{} {drift}", title(&item.feed));
+        let note = format!("In {}, {about}", cluster.name);
+        let told = Told { warning: false, reason: reasons::DRIFT, action: about, note };
+        cluster.parent.tell(&entry.description, told).await;
+    }
+}
+
+/// Writes down what is going to be applied, before it is: whoever comes after a kill knows what there may be.
+async fn record(cluster: &Arc<Cluster>, mut entry: Entry) -> Result<Entry, NotWritten> {
+    if !has_finalizer(&entry.description) {
+        let description = cluster.parent.set_finalizer(&entry.description, true).await?;
+        entry = known(cluster, entry, description);
+    }
+    let mut status = entry.description.status.clone().unwrap_or_default();
+    let missing = entry.items.items.iter().filter(|item| !entry.record.contains(&item.feed));
+    let missing: Vec<Feed> = missing.map(|item| item.feed.clone()).collect();
+    if missing.is_empty() {
+        return Ok(entry);
+    }
+    let as_status = |feed| ManifestStatus { feed, observed_status: None };
+    status.manifest_statuses.extend(missing.into_iter().map(as_status));
+    let description = cluster.parent.write_status(&entry.description, &status).await?;
+    Ok(known(cluster, entry, description))
+}
+
+/// The Description is so now, as the parent has answered to a write of ours.
+fn known(cluster: &Cluster, entry: Entry, description: Description) -> Entry {
+    cluster.answered(&entry.description, description);
+    cluster.entry(&entry.name()).unwrap_or(entry)
+}
+
+/// Takes everything of a deleted Description out of the cluster, and lets the Description go.
+async fn leave(cluster: &Arc<Cluster>, entry: Entry) -> Result<Outcome, NotWritten> {
+    let pruned = prune::leaving(cluster, &entry).await;
+    if pruned.left.is_empty() {
+        let (name, description) = (entry.name(), &entry.description);
+        cluster.parent.set_finalizer(description, false).await?;
+        tracing::info!(
+            cluster = cluster.name,
+            description = name,
+            "a Description is gone, and its objects are"
+        );
+        return Ok(Outcome::Done);
+    }
+    let troubles = pruned.troubles.clone();
+    let entry = pruned.told(cluster, entry).await;
+    tell(cluster, &entry, troubles, pruned.held).await?;
+    Ok(Outcome::Again(Work::default()))
+}
+
+/// Writes the status, if it is another one, and tells of what has changed.
+async fn tell(
+    cluster: &Arc<Cluster>,
+    entry: &Entry,
+    troubles: Vec<Trouble>,
+    held: Option<Held>,
+) -> Result<(), NotWritten> {
+    let before = entry.description.status.clone().unwrap_or_default();
+    let next = {
+        let state = cluster.state.lock();
+        let seen = |key: &Key| state.tracked.get(key).and_then(|known| known.seen.as_ref());
+        let leaving = entry.leaving();
+        let items: &[Item] = if entry.is_deleting() { &[] } else { &entry.items.items };
+        let mut objects: Vec<_> = items.iter().map(|item| (item.feed.clone(), seen(&item.key))).collect();
+        // What could not be read stands in the record as it did.
+        let wanted: std::collections::BTreeSet<&Feed> = items.iter().map(|item| &item.feed).collect();
+        let kept = entry.record.iter().filter(|feed| !wanted.contains(feed));
+        let kept = kept.filter(|feed| leaving.contains(feed) || !is_known(items, feed));
+        let kept: Vec<_> = kept.map(|feed| (feed.clone(), seen(&Key::of(feed)))).collect();
+        let count = kept.len();
+        objects.extend(kept);
+        let facts = Facts {
+            cluster: &cluster.name,
+            namespace: &cluster.namespace,
+            name: &entry.name(),
+            generation: entry.generation(),
+            objects,
+            leaving: count,
+            troubles,
+            finished: state.runs.get(&entry.name()).and_then(|run| run.finished) == Some(entry.generation()),
+            held,
+        };
+        status::next(&before, &facts, Timestamp::now())
+    };
+    if next == before {
+        return Ok(());
+    }
+    let description = cluster.parent.write_status(&entry.description, &next).await?;
+    known(cluster, entry.clone(), description);
+    if let Some(told) = news(&cluster.name, &before, &next) {
+        cluster.parent.tell(&entry.description, told).await;
+    }
+    Ok(())
+}
+
+/// Whether an object of the record is an item under another version.
+fn is_known(items: &[Item], feed: &Feed) -> bool {
+    let key = Key::of(feed);
+    items.iter().any(|item| item.key == key)
+}
+
+/// What people are told of a new status.
+fn news(cluster: &str, before: &DescriptionStatus, next: &DescriptionStatus) -> Option<Told> {
+    let outcome = |status: &DescriptionStatus| (status.phase, status.reason.clone());
+    if outcome(before) == outcome(next) {
+        return None;
+    }
+    match next.phase {
+        Some(DescriptionPhase::Success) => Some(Told {
+            warning: false,
+            reason: reasons::DEPLOYED,
+            action: String::from("Deploy"),
+            note: format!("In {cluster}, {}", status::all_there(next.manifest_statuses.len())),
+        }),
+        Some(DescriptionPhase::Failure) => Some(Told {
+            warning: true,
+            reason: reasons::NOT_DEPLOYED,
+            action: format!("Deploy: {}", next.reason.clone().unwrap_or_default()),
+            note: next.reason.clone().unwrap_or_default(),
+        }),
+        _ => None,
+    }
+}

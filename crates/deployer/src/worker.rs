@@ -1,0 +1,142 @@
+//! Works for one cluster: follows its Descriptions, and does a round over each that has something to be looked at.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use api::apps::Description;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use kube::{
+    ResourceExt as _,
+    runtime::watcher::{self, Event},
+};
+use runtime::{Backoff, Tasks};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    cluster::Cluster,
+    sync::{Outcome, sync},
+    watches::Watches,
+};
+
+/// The first wait after a failure, and the longest.
+const WAITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_mins(1)];
+/// The wait after a race.
+const SOON: Duration = Duration::from_millis(200);
+
+type Round = BoxFuture<'static, (String, Outcome)>;
+
+/// Works until `descriptions` ends.
+pub(crate) async fn work(
+    cluster: Arc<Cluster>,
+    descriptions: impl Stream<Item = watcher::Result<Event<Description>>> + Send,
+    tasks: Tasks,
+) {
+    let mut worker = Worker {
+        watches: Watches::new(tasks),
+        rounds: FuturesUnordered::new(),
+        running: BTreeSet::new(),
+        failures: BTreeMap::new(),
+        shown: None,
+        cluster,
+    };
+    let mut descriptions = std::pin::pin!(descriptions);
+    loop {
+        let next = worker.begin();
+        tokio::select! {
+            event = descriptions.next() => match event {
+                Some(event) => worker.take(event),
+                None => return,
+            },
+            Some((name, outcome)) = worker.rounds.next(), if !worker.rounds.is_empty() => worker.end(&name, outcome),
+            () = worker.cluster.changed.notified() => {}
+            () = until(next) => {}
+        }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Worker {
+    cluster: Arc<Cluster>,
+    watches: Watches,
+    rounds: FuturesUnordered<Round>,
+    /// One round over each Description at a time.
+    running: BTreeSet<String>,
+    failures: BTreeMap<String, Backoff>,
+    /// The names a list has shown so far.
+    shown: Option<BTreeSet<String>>,
+}
+
+impl Worker {
+    fn take(&mut self, event: watcher::Result<Event<Description>>) {
+        match event {
+            Ok(Event::Init) => self.shown = Some(BTreeSet::new()),
+            Ok(Event::InitApply(description)) => {
+                self.shown.get_or_insert_default().insert(description.name_any());
+                self.cluster.put(description);
+            }
+            Ok(Event::InitDone) => self.cluster.listed(&self.shown.take().unwrap_or_default()),
+            Ok(Event::Apply(description)) => self.cluster.put(description),
+            Ok(Event::Delete(description)) => {
+                self.failures.remove(&description.name_any());
+                self.cluster.gone(&description.name_any());
+            }
+            Err(error) => {
+                tracing::debug!(cluster = self.cluster.name, %error, "the watch of Descriptions failed, trying again");
+            }
+        }
+    }
+
+    /// Begins the rounds that are due, as many as may run. Returns when the next one is.
+    fn begin(&mut self) -> Option<Instant> {
+        let mut state = self.cluster.state.lock();
+        if !state.complete {
+            return None;
+        }
+        let now = Instant::now();
+        let waiting = state.due.iter().filter(|(name, _)| !self.running.contains(*name));
+        let (due, later): (Vec<_>, Vec<_>) = waiting.partition(|(_, due)| due.at <= now);
+        let next = later.iter().map(|(_, due)| due.at).min();
+        let places = self.cluster.options.descriptions.max(1).saturating_sub(self.running.len());
+        let names: Vec<String> = due.into_iter().take(places).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let Some(due) = state.due.remove(&name) else { continue };
+            self.running.insert(name.clone());
+            let cluster = Arc::clone(&self.cluster);
+            let round = async move {
+                let outcome = sync(&cluster, &name, due.work).await;
+                (name, outcome)
+            };
+            self.rounds.push(round.boxed());
+        }
+        next
+    }
+
+    fn end(&mut self, name: &str, outcome: Outcome) {
+        self.running.remove(name);
+        let mut state = self.cluster.state.lock();
+        match outcome {
+            Outcome::Done => {
+                self.failures.remove(name);
+            }
+            Outcome::Raced(work) => state.look(name, work, SOON),
+            Outcome::Again(work) => {
+                let [first, longest] = WAITS;
+                let failures =
+                    self.failures.entry(name.to_owned()).or_insert_with(|| Backoff::new(first, longest));
+                let wait = failures.next();
+                state.look(name, work, wait);
+            }
+        }
+        drop(state);
+        self.watches.settle(&self.cluster);
+    }
+}

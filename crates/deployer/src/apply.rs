@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     book::Entry,
     child::{Has, Kind},
-    cluster::{Cluster, Settled},
+    cluster::{Cluster, Settled, State},
     item::Item,
     judge::{self, Verdict},
     status::Seen,
@@ -77,8 +77,12 @@ async fn once(
     let live = cluster.child.read(&path).await?;
     let (accepted, was_settled) = {
         let mut state = cluster.state.lock();
-        let known = state.tracked.entry(item.key.clone()).or_default();
-        known.kind = Some(kind.clone());
+        let State { tracked, other_kinds, .. } = &mut *state;
+        let known = tracked.entry(item.key.clone()).or_default();
+        if known.kind.as_ref() != Some(kind) {
+            known.kind = Some(kind.clone());
+            *other_kinds = true;
+        }
         let same = known.settled.as_ref().is_some_and(|settled| settled.digest == item.digest);
         if !same {
             known.accepted.clear();

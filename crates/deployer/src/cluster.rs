@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) due: BTreeMap<String, Due>,
     /// Kinds whose objects are followed: what changes is heard of.
     pub(crate) followed: BTreeSet<Kind>,
+    /// Whether other kinds are in use than when it was asked last.
+    pub(crate) other_kinds: bool,
 }
 
 /// How the work on one Description stands.
@@ -263,10 +265,25 @@ impl Cluster {
         of.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The kinds of all objects that are looked after.
-    pub(crate) fn kinds(&self) -> BTreeSet<Kind> {
+    /// The kinds of all objects that are looked after, if they are others than when it was asked last.
+    pub(crate) fn other_kinds(&self) -> Option<BTreeSet<Kind>> {
+        let mut state = self.state.lock();
+        if !std::mem::take(&mut state.other_kinds) {
+            return None;
+        }
+        let kinds =
+            state.tracked.values().filter_map(|known| known.kind.clone()).filter(|kind| kind.watchable);
+        Some(kinds.collect())
+    }
+
+    /// Whether a Description has objects whose changes are not heard of.
+    pub(crate) fn has_unfollowed(&self, name: &str) -> bool {
         let state = self.state.lock();
-        state.tracked.values().filter_map(|known| known.kind.clone()).filter(|kind| kind.watchable).collect()
+        let items = state.book.get(name).map(|entry| &entry.items.items[..]).unwrap_or_default();
+        items
+            .iter()
+            .filter_map(|item| state.tracked.get(&item.key)?.kind.as_ref())
+            .any(|kind| !state.followed.contains(kind))
     }
 }
 

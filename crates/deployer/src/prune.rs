@@ -110,7 +110,9 @@ async fn take_away(cluster: &Arc<Cluster>, entry: &Entry, feed: &Feed) -> Result
         let deleted = cluster.child.delete(&path, uid).await;
         deleted.map_err(|refusal| trouble(refusal, Some(&kind.resource)))?;
     }
-    cluster.state.lock().tracked.remove(&key);
+    let mut state = cluster.state.lock();
+    state.tracked.remove(&key);
+    state.other_kinds = true;
     Ok(ours.is_some())
 }
 

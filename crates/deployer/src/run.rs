@@ -33,7 +33,11 @@ pub enum Side {
 impl Side {
     /// Hub and agent both decide with this, from the same object: it is never both and never neither.
     pub fn of(cluster: &ManagedCluster) -> Self {
-        let lets_push = cluster.status.as_ref().and_then(|status| status.app_pusher).unwrap_or(false);
+        // Without a tunnel the hub has no way there, whatever it may do.
+        let lets_push = cluster
+            .status
+            .as_ref()
+            .is_some_and(|status| status.app_pusher == Some(true) && status.use_socket != Some(false));
         match cluster.spec.sync_mode {
             SyncMode::Pull => Self::Agent,
             SyncMode::Dual if !lets_push => Self::Agent,
@@ -342,5 +346,13 @@ mod tests {
         assert_eq!(side(SyncMode::Dual, Some(true)), Side::Hub);
         assert_eq!(side(SyncMode::Dual, Some(false)), Side::Agent);
         assert_eq!(side(SyncMode::Dual, None), Side::Agent);
+        let mut cut_off = ManagedCluster::new(
+            "c",
+            ManagedClusterSpec { sync_mode: SyncMode::Dual, ..ManagedClusterSpec::default() },
+        );
+        let (app_pusher, use_socket) = (Some(true), Some(false));
+        cut_off.status =
+            Some(ManagedClusterStatus { app_pusher, use_socket, ..ManagedClusterStatus::default() });
+        assert_eq!(Side::of(&cut_off), Side::Agent);
     }
 }

@@ -504,3 +504,15 @@ async fn watches_that_break_or_miss_something_are_made_up_for() {
     };
     world.until("both are back", back).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_may_not_be_watched_is_looked_at_now_and_then() {
+    let world = World::new();
+    world.child.server.forbid(CONFIG_MAPS);
+    world.parent.put(description("d", 0, &[map("a", "1")]));
+    world.until_phase("d", DescriptionPhase::Success).await;
+    world.rest().await;
+    world.child.change(CONFIG_MAPS, "a", |map| map["data"]["a"] = json!("theirs"));
+    sleep(Duration::from_mins(13)).await;
+    assert_eq!(world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"], "1");
+}

@@ -28,7 +28,7 @@ impl Watches {
 
     /// Follows the kinds that are in use, and no others; at most as many as the options say.
     pub(crate) fn settle(&mut self, cluster: &Arc<Cluster>) {
-        let wanted = cluster.kinds();
+        let Some(wanted) = cluster.other_kinds() else { return };
         self.running.retain(|kind, tasks| {
             let stays = wanted.contains(kind);
             if !stays {

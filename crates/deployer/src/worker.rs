@@ -12,17 +12,20 @@ use kube::{
     ResourceExt as _,
     runtime::watcher::{self, Event},
 };
+use rand::RngExt as _;
 use runtime::{Backoff, Tasks};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, Work},
     sync::{Outcome, sync},
     watches::Watches,
 };
 
 /// The first wait after a failure, and the longest.
 const WAITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_mins(1)];
+/// Objects whose changes are not heard of, as they may not be watched, are looked at so often.
+const LOOK_EVERY: Duration = Duration::from_mins(5);
 /// The wait after a race.
 const SOON: Duration = Duration::from_millis(200);
 
@@ -122,10 +125,14 @@ impl Worker {
 
     fn end(&mut self, name: &str, outcome: Outcome) {
         self.running.remove(name);
+        let look_again = outcome == Outcome::Done && self.cluster.has_unfollowed(name);
         let mut state = self.cluster.state.lock();
         match outcome {
             Outcome::Done => {
                 self.failures.remove(name);
+                if look_again {
+                    state.look(name, Work::all(), LOOK_EVERY.mul_f64(rand::rng().random_range(0.8..=1.2)));
+                }
             }
             Outcome::Raced(work) => state.look(name, work, SOON),
             Outcome::Again(work) => {

@@ -223,6 +223,7 @@ fn the_policies_refuse_when_in_doubt() {
         assert!(binding.object["spec"]["matchResources"].is_null(), "{} is narrowed", binding.title());
     }
     let expected = [
+        "clusterway-deployer",
         "clusterway-hub",
         "clusterway-registration",
         "clusterway-registration-requester",

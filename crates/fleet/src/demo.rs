@@ -1,5 +1,6 @@
 //! The story of the README, told step by step on a fleet: every command is printed before it runs.
 
+mod deploy;
 mod shell;
 
 use std::{path::PathBuf, time::Duration};
@@ -53,6 +54,9 @@ pub async fn run(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
     progress.title(format_args!("{VISITOR} searches all of them at once"));
     search(fleet, &shell).await?;
 
+    progress.title("One object deploys an application to both, each with what is different there");
+    deploy::deploy(fleet, &parent, &child, &registered).await?;
+
     progress.title("What to try next");
     let name = &registered.name;
     for line in [
@@ -93,14 +97,24 @@ async fn allow(fleet: &Fleet, parent: &Shell) -> anyhow::Result<()> {
 
 /// Gives the visitor's group what an example of `deploy/` grants for one cluster, which `variable` names.
 async fn grant(fleet: &Fleet, parent: &Shell, example: &str, variable: (&str, &str)) -> anyhow::Result<()> {
-    let (name, value) = variable;
+    fill_in(fleet, parent, example, &[variable, ("GROUP", GROUP)]).await
+}
+
+/// Applies an example of `deploy/` with its variables filled in.
+async fn fill_in(
+    fleet: &Fleet,
+    parent: &Shell,
+    example: &str,
+    variables: &[(&str, &str)],
+) -> anyhow::Result<()> {
     let path = format!("deploy/examples/{example}");
-    let manifest = std::fs::read_to_string(paths::workspace().join(&path))?
-        .replace(&format!("${name}"), value)
-        .replace("$GROUP", GROUP);
-    fleet
-        .progress()
-        .command(format_args!("{name}={value} GROUP={GROUP} envsubst < {path} | kubectl apply -f -"));
+    let mut manifest = std::fs::read_to_string(paths::workspace().join(&path))?;
+    let mut shown = String::new();
+    for (name, value) in variables {
+        manifest = manifest.replace(&format!("${name}"), value);
+        shown += &format!("{name}={value} ");
+    }
+    fleet.progress().command(format_args!("{shown}envsubst < {path} | kubectl apply -f -"));
     parent.pipe("kubectl apply -f -", &manifest).await
 }
 

@@ -108,12 +108,13 @@ async fn ensure_written(child: &Cluster, before: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How often a ConfigMap has been applied in the cluster, dry runs left out, as its API server counts.
+/// How often a ConfigMap was applied in the cluster, as its API server counts: dry runs and what was refused, as in a
+/// namespace that was missing, are left out.
 async fn applied(child: &Cluster) -> anyhow::Result<u64> {
     let metrics = child.kubectl_ok(&["get", "--raw", "/metrics"]).await?;
     let lines = metrics.lines().filter(|line| {
         line.starts_with("apiserver_request_total{")
-            && [r#"verb="APPLY""#, r#"resource="configmaps""#, r#"dry_run="""#]
+            && [r#"verb="APPLY""#, r#"resource="configmaps""#, r#"dry_run="""#, r#"code="20"#]
                 .iter()
                 .all(|it| line.contains(it))
     });

@@ -97,18 +97,18 @@ async fn allow(fleet: &Fleet, parent: &Shell) -> anyhow::Result<()> {
 
 /// Gives the visitor's group what an example of `deploy/` grants for one cluster, which `variable` names.
 async fn grant(fleet: &Fleet, parent: &Shell, example: &str, variable: (&str, &str)) -> anyhow::Result<()> {
-    fill_in(fleet, parent, example, &[variable, ("GROUP", GROUP)]).await
+    let path = format!("deploy/examples/{example}");
+    fill_in(fleet, parent, &path, &[variable, ("GROUP", GROUP)]).await
 }
 
-/// Applies an example of `deploy/` with its variables filled in.
+/// Applies a manifest of the checkout with its variables filled in.
 async fn fill_in(
     fleet: &Fleet,
     parent: &Shell,
-    example: &str,
+    path: &str,
     variables: &[(&str, &str)],
 ) -> anyhow::Result<()> {
-    let path = format!("deploy/examples/{example}");
-    let mut manifest = std::fs::read_to_string(paths::workspace().join(&path))?;
+    let mut manifest = std::fs::read_to_string(paths::workspace().join(path))?;
     let mut shown = String::new();
     for (name, value) in variables {
         manifest = manifest.replace(&format!("${name}"), value);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{fill_in, shell::Shell, shown};
 use crate::{cluster::Cluster, fleet::Fleet, install::Registered, wait};
 
-const EXAMPLES: &str = "deploy/examples/shop";
+const EXAMPLES: &str = "examples/shop";
 /// How soon something has to be seen in the children.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -28,7 +28,8 @@ pub(super) async fn deploy(
     parent.show("kubectl clusterway search deployments -n shop").await?;
 
     progress.note(format_args!("{} is to have more replicas", child.name));
-    fill_in(fleet, parent, "shop/localization.yaml", &[("NAMESPACE", &registered.namespace)]).await?;
+    fill_in(fleet, parent, &format!("{EXAMPLES}/localization.yaml"), &[("NAMESPACE", &registered.namespace)])
+        .await?;
     found(fleet, child, 4).await?;
     parent.show("kubectl clusterway search deployments -n shop").await?;
 

@@ -42,9 +42,16 @@ impl World {
         Self { child: child.clone(), parent: parent.clone(), cluster, tasks }
     }
 
-    /// Kills the worker, and begins with another one.
-    fn restart(self) -> Self {
+    /// Kills the worker.
+    async fn kill(&self) {
         self.tasks.cancel();
+        // A task that is told to end does so when it is polled the next time.
+        sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Kills the worker, and begins with another one.
+    async fn restart(self) -> Self {
+        self.kill().await;
         Self::with(&self.child, &self.parent, Options::default())
     }
 
@@ -123,7 +130,7 @@ async fn nothing_is_written_again_neither_later_nor_after_a_restart() {
     world.child.take_writes();
     world.parent.take_writes();
     world.rest().await;
-    let world = world.restart();
+    let world = world.restart().await;
     world.rest().await;
     // What the server writes in another way is only asked about, once.
     assert_eq!(world.child.take_writes(), ["ask web"]);
@@ -306,12 +313,12 @@ async fn a_deleted_description_takes_its_objects_along_and_nothing_else() {
     world.parent.put(description("d", 0, &[map("a", "1"), map("b", "1")]));
     world.until_phase("d", DescriptionPhase::Success).await;
     // Somebody else has taken this one over.
-    world.tasks.cancel();
+    world.kill().await;
     world.child.change(CONFIG_MAPS, "b", |map| {
         map["metadata"]["annotations"][OWNED_BY_DESCRIPTION] = json!("other.d");
     });
-    let world = World::with(&world.child, &world.parent, Options { recovery: false, ..Options::default() });
     world.parent.delete("d");
+    let world = World::with(&world.child, &world.parent, Options { recovery: false, ..Options::default() });
     world.until("the Description is gone", |world| world.parent.get("d").is_none()).await;
     assert_eq!(world.names(CONFIG_MAPS), ["qux/b".to_owned(), "qux/foreign".to_owned()].into());
 }
@@ -360,7 +367,7 @@ async fn mass_deletion_waits_until_it_is_confirmed_also_over_a_restart() {
     world.until_phase("d", DescriptionPhase::Success).await;
     world.parent.delete("d");
     world.until("it is held", |world| world.parent.condition("d", "DeletionHeld").0 == "True").await;
-    let world = world.restart();
+    let world = world.restart().await;
     world.rest().await;
     assert_eq!(world.names(CONFIG_MAPS).len(), 30);
     let (_, reason, message) = world.parent.condition("d", "DeletionHeld");
@@ -459,7 +466,7 @@ async fn a_kill_at_any_moment_leaves_no_orphan_and_nothing_is_written_twice() {
         for _ in 0..kill_after {
             tokio::task::yield_now().await;
         }
-        world.tasks.cancel();
+        world.kill().await;
         let record = parent.get("d").unwrap().status.unwrap_or_default().manifest_statuses;
         let recorded: BTreeSet<String> = record.iter().map(|one| format!("qux/{}", one.feed.name)).collect();
         assert!(world.names(CONFIG_MAPS).is_subset(&recorded), "what is there is recorded ({kill_after})");

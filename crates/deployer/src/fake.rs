@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use testkit::apiserver::ApiServer;
 use tokio::sync::mpsc;
 
-use crate::parent::{NotWritten, Parent, Told};
+use crate::parent::{NotWritten, Parent, Told, confirmed};
 
 pub(crate) const NAMESPACES: &str = "/api/v1/namespaces";
 pub(crate) const CONFIG_MAPS: &str = "/api/v1/configmaps";
@@ -279,6 +279,11 @@ impl FakeParent {
         self.store(description);
     }
 
+    /// A Description is gone, and nobody has heard of it yet.
+    pub(crate) fn lose(&self, name: &str) {
+        self.descriptions.lock().remove(name);
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<Description> {
         self.descriptions.lock().get(name).cloned()
     }
@@ -329,6 +334,11 @@ impl FakeParent {
 }
 
 impl Parent for FakeParent {
+    fn confirm<'a>(&'a self, description: &'a Description) -> BoxFuture<'a, Result<(), NotWritten>> {
+        let now = self.get(&description.name_any()).ok_or(NotWritten::Gone);
+        std::future::ready(now.and_then(|now| confirmed(description, &now.metadata))).boxed()
+    }
+
     fn write_status<'a>(
         &'a self,
         description: &'a Description,

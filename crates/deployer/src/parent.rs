@@ -5,6 +5,7 @@ use api::{
     names::apps::finalizers,
 };
 use futures_util::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{Patch, PatchParams},
@@ -35,6 +36,9 @@ pub(crate) struct Told {
 
 /// The parent as the deployer of one cluster sees it. A write succeeds only if the Description still is as it was given.
 pub(crate) trait Parent: Send + Sync {
+    /// Whether the Description still is there, and is not being deleted.
+    fn confirm<'a>(&'a self, description: &'a Description) -> BoxFuture<'a, Result<(), NotWritten>>;
+
     /// Writes the status, and returns the Description as it is then.
     fn write_status<'a>(
         &'a self,
@@ -73,6 +77,13 @@ pub(crate) fn has_finalizer(description: &Description) -> bool {
 }
 
 impl Parent for KubeParent {
+    fn confirm<'a>(&'a self, description: &'a Description) -> BoxFuture<'a, Result<(), NotWritten>> {
+        Box::pin(async move {
+            let now = self.descriptions.get_metadata(&description.name_any()).await;
+            confirmed(description, &now.map_err(|error| refused(&error))?.metadata)
+        })
+    }
+
     fn write_status<'a>(
         &'a self,
         description: &'a Description,
@@ -123,6 +134,17 @@ impl Parent for KubeParent {
                 events.normal(description, told.reason, &told.note).await;
             }
         })
+    }
+}
+
+/// Whether a Description that was as `before` is there and wanted, if its metadata is `now`.
+pub(crate) fn confirmed(before: &Description, now: &ObjectMeta) -> Result<(), NotWritten> {
+    if before.metadata.uid != now.uid {
+        Err(NotWritten::Gone)
+    } else if now.deletion_timestamp.is_some() {
+        Err(NotWritten::Raced)
+    } else {
+        Ok(())
     }
 }
 

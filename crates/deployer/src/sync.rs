@@ -73,6 +73,10 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
     let entry = record(cluster, entry).await?;
     let name = entry.name();
     let mut again = Work::default();
+    // While the mode changes, another deployer may have taken everything away since the Description was listed here.
+    if entry.items.items.iter().any(|item| is_due(cluster, &name, item, work)) {
+        cluster.parent.confirm(&entry.description).await?;
+    }
     for stage in order::stages(&entry.items.items.iter().map(|item| item.feed.clone()).collect::<Vec<_>>()) {
         let stage = stage.into_iter().filter_map(|at| entry.items.items.get(at));
         let now: Vec<&Item> = stage.filter(|item| is_due(cluster, &name, item, work)).collect();

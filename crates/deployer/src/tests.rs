@@ -121,6 +121,19 @@ async fn the_objects_of_a_description_come_into_the_cluster_and_it_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_another_deployer_has_just_taken_away_is_not_brought_back() {
+    let world = World::new();
+    world.parent.put(description("d", 0, &[map("a", "1")]));
+    world.until_phase("d", DescriptionPhase::Success).await;
+    let world = world.restart().await;
+    // It has listed the Description; since then the other one has ended its deletion.
+    world.parent.lose("d");
+    world.child.server.delete(CONFIG_MAPS, "qux", "a");
+    world.rest().await;
+    assert!(world.names(CONFIG_MAPS).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_written_again_neither_later_nor_after_a_restart() {
     let world = World::new();
     let odd = web(&json!({ "timeout": "60s", "replicas": 1 }));

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use api::apps::{DescriptionPhase, DescriptionStatus, Feed, ManifestStatus, ReplicaStatus};
+use api::{
+    apps::{DescriptionPhase, DescriptionStatus, Feed, ManifestStatus, ReplicaStatus},
+    names::deployer::{conditions, reasons},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;
 
@@ -55,9 +58,9 @@ impl From<&DescriptionStatus> for Report {
         Self {
             phase: status.phase,
             reason: cut(status.reason.as_deref().unwrap_or_default()),
-            applied: said("Applied"),
-            ready: said("Ready"),
-            held: said("DeletionHeld"),
+            applied: said(conditions::APPLIED),
+            ready: said(conditions::READY),
+            held: said(conditions::DELETION_HELD),
             objects: status.manifest_statuses.iter().map(reported).collect(),
         }
     }
@@ -116,7 +119,7 @@ impl Report {
         if let Some(held) = self.held.as_ref().filter(|held| held.holds) {
             return Standing::Waiting(held.words());
         }
-        if !applied.holds && ["Paused", "Frozen"].contains(&applied.reason.as_str()) {
+        if !applied.holds && [reasons::PAUSED, reasons::FROZEN].contains(&applied.reason.as_str()) {
             return Standing::Waiting(applied.words());
         }
         if !applied.holds {

@@ -109,12 +109,12 @@ async fn fill_in(
     variables: &[(&str, &str)],
 ) -> anyhow::Result<()> {
     let mut manifest = std::fs::read_to_string(paths::workspace().join(path))?;
-    let mut shown = String::new();
     for (name, value) in variables {
         manifest = manifest.replace(&format!("${name}"), value);
-        shown += &format!("{name}={value} ");
     }
-    fleet.progress().command(format_args!("{shown}envsubst < {path} | kubectl apply -f -"));
+    let given: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let given = given.join(" ");
+    fleet.progress().command(format_args!("{given} envsubst < {path} | kubectl apply -f -"));
     parent.pipe("kubectl apply -f -", &manifest).await
 }
 

@@ -134,6 +134,12 @@ impl Report {
             _ => Standing::Waiting(String::from("its health is not known yet")),
         }
     }
+
+    /// Why what is to go has not gone, if there is more to say of it than that it takes its time.
+    pub(crate) fn holds_on(&self) -> Option<String> {
+        let held = self.held.as_ref().filter(|held| held.holds);
+        held.or_else(|| self.applied.as_ref().filter(|applied| !applied.holds)).map(Said::words)
+    }
 }
 
 fn reported(status: &ManifestStatus) -> (Feed, Reported) {

@@ -34,7 +34,7 @@ use crate::{
     marks,
     outcome::{Problem, Sort},
     parent::{Note, Refusal, Write},
-    sum::{Place, sum},
+    sum::{Place, sum, withdrawing},
     world::{BaseRecord, SubscriptionRecord},
 };
 
@@ -269,6 +269,15 @@ async fn take(hub: &Hub, subscription: &SubscriptionRecord, step: Step) -> Resul
     result
 }
 
+/// Why a cluster does not let go of what it got, if it says so.
+fn holding(hub: &Hub, base: &BaseRecord) -> Option<String> {
+    let name = &base.meta.name;
+    let why = hub.world.description(&description::name(name))?.report.holds_on()?;
+    let cluster = hub.world.cluster_in(&name.namespace, base.meta.label(CLUSTER_ID));
+    let cluster = cluster.map_or_else(|| name.namespace.clone(), |record| record.cluster.key.to_string());
+    Some(format!("{cluster}: {why}"))
+}
+
 /// A Subscription goes when everything that was made for it is gone: Bases, Descriptions, and the marks on its feeds.
 async fn withdraw(
     hub: &Hub,
@@ -282,6 +291,10 @@ async fn withdraw(
     let steps: Vec<Step> = bases.iter().filter_map(|base| bindings::delete(base)).collect();
     let results = stream::iter(steps).map(|step| take(hub, subscription, step)).buffer_unordered(AT_ONCE);
     results.fold(Ok(()), |so_far, result| std::future::ready(so_far.and(result))).await?;
+    let mut status = subscription.status.clone();
+    let holding: Vec<String> = bases.iter().filter_map(|base| holding(hub, base)).collect();
+    withdrawing(subscription, &holding, &mut status, Timestamp::now());
+    report(hub, subscription, &status, &[]).await?;
     if !bases.is_empty()
         || hub.world.has_descriptions(&meta.uid)
         || hub.world.are_marked(&subscription.spec.feeds, &meta.uid)

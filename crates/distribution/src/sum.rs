@@ -244,12 +244,32 @@ impl Overall<'_> {
             .zip(self.standings)
             .filter_map(|(place, standing)| Some(format!("{}: {}", place.cluster, said(standing)?)))
             .collect();
-        all.first()?;
-        let shown = all.iter().take(SENTENCES).map(|one| one.trim_end_matches('.'));
-        let shown = shown.collect::<Vec<_>>().join("; ");
-        Some(match all.len().saturating_sub(SENTENCES) {
-            0 => format!("{shown}."),
-            more => format!("{shown}; and {more} more."),
-        })
+        listed(&all)
     }
+}
+
+/// Words about several clusters, in a sentence of which only the first are named; nothing if there are none.
+fn listed(all: &[String]) -> Option<String> {
+    all.first()?;
+    let shown = all.iter().take(SENTENCES).map(|one| one.trim_end_matches('.'));
+    let shown = shown.collect::<Vec<_>>().join("; ");
+    Some(match all.len().saturating_sub(SENTENCES) {
+        0 => format!("{shown}."),
+        more => format!("{shown}; and {more} more."),
+    })
+}
+
+/// Says what a Subscription that is being deleted waits for, if it is more than that the clusters take their time. `clusters`
+/// are those that hold on to something, each with why.
+pub(crate) fn withdrawing(
+    subscription: &SubscriptionRecord,
+    clusters: &[String],
+    status: &mut SubscriptionStatus,
+    now: Timestamp,
+) {
+    let Some(clusters) = listed(clusters) else { return };
+    let message = format!("It goes when every cluster has let go of what it got. {clusters}");
+    let generation = Some(subscription.generation);
+    let wanted = Wanted { generation, ..condition(PROGRESSING, true, "Withdrawing", &message) };
+    conditions::set(&mut status.conditions, wanted, now);
 }

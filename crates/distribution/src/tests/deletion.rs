@@ -32,6 +32,25 @@ async fn d12_a_subscription_goes_after_everything_that_was_made_for_it_and_its_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_subscription_that_cannot_go_says_which_cluster_holds_on_and_why() {
+    let mut scene = deployed().await;
+    scene.deploys = false;
+    let held = json!({ "type": "DeletionHeld", "status": "True", "reason": "MassDeletion", "message": "Confirm it.",
+                       "lastTransitionTime": "2026-01-01T00:00:00Z" });
+    let path = scene.only("descriptions", "n1");
+    scene.parent.change(&path, &json!({ "status": { "conditions": [held] } }));
+    scene.parent.delete(&subscription("s"));
+    scene.settle().await;
+    assert_eq!(
+        scene.condition("Progressing"),
+        "True Withdrawing: It goes when every cluster has let go of what it got. n1/c1: Confirm it."
+    );
+    scene.parent.take_writes();
+    scene.settle().await;
+    assert_eq!(scene.parent.take_writes(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn y10_what_was_made_for_a_lost_cluster_goes_without_it() {
     let scene = deployed().await;
     scene.set_ready(1, "Unknown");

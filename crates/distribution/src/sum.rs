@@ -48,9 +48,16 @@ impl Place {
         let Some(outcome) = &self.outcome else {
             return Standing::Waiting(String::from("its Base is being made"));
         };
-        if let Some(problem) = outcome.problems.iter().find(|problem| problem.sort.fails()) {
-            return Standing::Failed(problem.reason.clone());
+        let problem = outcome.problems.iter().find(|problem| problem.sort.fails());
+        match (self.reported(), problem) {
+            // What is wrong with feeds and overrides has conditions of its own; what a cluster reports has none.
+            (Standing::Failed(why), _) => Standing::Failed(why),
+            (_, Some(problem)) => Standing::Failed(problem.reason.clone()),
+            (reported, None) => reported,
         }
+    }
+
+    fn reported(&self) -> Standing {
         if self.lost {
             return Standing::Failed(String::from(
                 "the cluster is not ready, what it has reported may be old",

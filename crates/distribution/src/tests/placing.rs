@@ -345,3 +345,30 @@ async fn a_cluster_whose_base_is_refused_is_named_and_the_others_are_deployed() 
     assert_eq!(scene.gets("n1"), [qux()]);
     assert!(scene.condition("Degraded").starts_with("False"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cluster_refuses_is_told_although_a_feed_is_missing_too() {
+    let mut scene = deployed().await;
+    scene.deploys = false;
+    scene.subscribe(
+        &json!([feed(&qux()), feed(&web(1)), { "apiVersion": "v1", "kind": "ConfigMap", "name": "none",
+                                                        "namespace": "qux" }]),
+        json!({}),
+    );
+    scene.settle().await;
+    let refused = json!({ "type": "Applied", "status": "False", "reason": "Forbidden", "message": "Grant it.",
+                          "lastTransitionTime": "2026-01-01T00:00:00Z" });
+    let path = scene.only("descriptions", "n1");
+    scene.parent.change(&path, &json!({ "status": { "conditions": [refused] } }));
+    scene.settle().await;
+    assert!(
+        scene.condition("FeedsFound").starts_with("False NonexistentConfigMap"),
+        "{}",
+        scene.condition("FeedsFound")
+    );
+    let degraded = scene.condition("Degraded");
+    assert!(
+        degraded.contains("n1/c1: Grant it") && degraded.contains("n2/c2: NonexistentConfigMap"),
+        "{degraded}"
+    );
+}

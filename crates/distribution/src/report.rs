@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;
 
 /// The longest message that is kept, in characters.
-const MESSAGE: usize = 300;
+const MESSAGE: usize = 600;
 
 /// What the deployer says of a Description.
 #[derive(Debug, Clone, Default, PartialEq)]

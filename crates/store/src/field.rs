@@ -45,13 +45,17 @@ pub fn satisfies<'a>(operator: &Operator, values: impl IntoIterator<Item = &'a F
     }
 }
 
-/// The values at each of `paths` in the object `json`, without duplicates. Malformed JSON has no fields.
+/// The values at each of `paths` in the object `json`, without duplicates. Malformed JSON has no fields; of what no path
+/// leads through only the structure is checked.
 pub fn extract(json: &[u8], paths: &[&FieldPath]) -> Vec<BTreeSet<FieldValue>> {
     let mut found = vec![BTreeSet::new(); paths.len()];
     let wanted: Vec<Wanted<'_>> =
         paths.iter().enumerate().map(|(slot, path)| Wanted { slot, rest: &path.steps }).collect();
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let _ = Walk { wanted, found: &mut found }.deserialize(&mut deserializer);
+    let walked = Walk { wanted, found: &mut found }.deserialize(&mut deserializer);
+    if walked.and_then(|()| deserializer.end()).is_err() {
+        found.iter_mut().for_each(BTreeSet::clear);
+    }
     found
 }
 
@@ -216,6 +220,14 @@ mod tests {
                 FieldValue::Structured => "<structured>".to_owned(),
             })
             .collect()
+    }
+
+    #[test]
+    fn what_is_cut_off_or_followed_by_more_has_no_fields() {
+        assert_eq!(values(r#"{"a":"x","b":1}"#, "a"), ["x"]);
+        for malformed in [r#"{"a":"x","b":"#, r#"{"a":"x"}}"#, r#"{"a":"x","b":1"#] {
+            assert_eq!(values(malformed, "a"), [""; 0], "{malformed}");
+        }
     }
 
     #[test]

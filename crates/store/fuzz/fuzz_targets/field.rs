@@ -1,5 +1,5 @@
-//! Any field selector on any bytes: what is found does not depend on what else is looked for, and a path that leads
-//! somewhere leads into JSON.
+//! Any field selector on any bytes: in JSON, what is found does not depend on what else is looked for; and anything else does
+//! no harm.
 
 #![no_main]
 
@@ -13,8 +13,10 @@ fuzz_target!(|input: (&str, &[u8])| {
     let Ok(selector) = FieldSelector::parse(selector) else { return };
     let paths: Vec<_> = selector.requirements.iter().map(|requirement| &requirement.path).collect();
     let together = extract(object, &paths);
+    let is_json = serde_json::from_slice::<serde_json::Value>(object).is_ok();
     for (requirement, values) in selector.requirements.iter().zip(&together) {
-        assert_eq!(&extract(object, &[&requirement.path])[0], values);
+        let alone = &extract(object, &[&requirement.path])[0];
+        assert!(!is_json || alone == values, "alone {alone:?}, together {values:?}");
         satisfies(&requirement.operator, values);
     }
 });

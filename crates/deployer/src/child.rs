@@ -9,10 +9,9 @@ use std::{
 };
 
 use api::names::deployer::FIELD_MANAGER;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, Request, header};
-use http_body_util::BodyExt as _;
-use kubeio::{Lane, Resource, Transport};
+use kubeio::{Resource, Transport};
 use serde_json::{Value, json};
 use tokio::{
     sync::{Mutex, Semaphore},
@@ -177,28 +176,10 @@ impl Child {
             .map_err(|_| Refusal::Refused(String::from("its name cannot stand in a path")))?;
         let _permit = self.permits.acquire().await.map_err(|_| unreachable("it is being given up"))?;
         let answer = async {
-            let response = self.transport.send(request, Lane::Short).await?;
-            if !response.status().is_success() {
-                return Err(kubeio::status_of(response).await.into());
-            }
-            let body =
-                whole(response.into_body()).await.ok_or_else(|| unreachable("the answer broke off"))?;
+            let body = kubeio::call(&*self.transport, request, LARGEST).await??;
             let answer = serde_json::from_slice::<Value>(&body).ok();
             answer.filter(Value::is_object).ok_or_else(|| unreachable("the answer is no object as JSON"))
         };
         timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(unreachable("no answer in time")))
     }
-}
-
-/// The whole body, if it comes to its end and is not too large.
-async fn whole(mut body: kubeio::Body) -> Option<BytesMut> {
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let data = frame.ok()?.into_data().unwrap_or_default();
-        if whole.len() + data.len() > LARGEST {
-            return None;
-        }
-        whole.extend_from_slice(&data);
-    }
-    Some(whole)
 }

@@ -4,15 +4,14 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::BodyExt as _;
+use http::{Request, header};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kubeio::{Lane, Transport};
+use kubeio::Transport;
+pub(crate) use kubeio::Write;
 use meta::Status;
 use runtime::events::Events;
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 /// The largest object that is read; etcd allows 1.5 MiB.
@@ -43,19 +42,6 @@ pub(crate) struct Note {
     pub(crate) text: String,
 }
 
-/// A write.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Write {
-    /// Makes an object at the path of its collection.
-    Create(String, Value),
-    /// Merges into the object at a path.
-    Merge(String, Value),
-    /// Merges into the status of the object at a path.
-    Status(String, Value),
-    /// Deletes the object at a path, if it still has this uid. That it is gone is fine.
-    Delete(String, String),
-}
-
 /// Why something was not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -82,43 +68,27 @@ impl KubeParent {
         Self { transport, events, in_flight: Semaphore::new(IN_FLIGHT) }
     }
 
-    async fn call(&self, request: Request<Bytes>) -> Result<(StatusCode, Bytes, Option<Status>), Refusal> {
+    async fn call(
+        &self,
+        request: Result<Request<Bytes>, http::Error>,
+    ) -> Result<Result<Bytes, Status>, Refusal> {
+        let request = request.map_err(|error| Refusal::Later(error.to_string()))?;
         // It is never closed.
         let _permit = self.in_flight.acquire().await;
-        let answer = self.transport.send(request, Lane::Short).await;
-        let response = answer.map_err(|error| Refusal::Later(error.to_string()))?;
-        let code = response.status();
-        if !code.is_success() {
-            return Ok((code, Bytes::new(), Some(kubeio::status_of(response).await)));
-        }
-        Ok((code, whole(response.into_body()).await?, None))
+        let answer = kubeio::call(&*self.transport, request, LARGEST).await;
+        answer.map_err(|error| Refusal::Later(error.to_string()))
     }
-}
-
-/// A whole answer.
-async fn whole(mut body: kubeio::Body) -> Result<Bytes, Refusal> {
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Refusal::Later(String::from("the parent's answer broke off")))?;
-        all.extend_from_slice(&frame.into_data().unwrap_or_default());
-        if all.len() > LARGEST {
-            return Err(Refusal::Later(String::from("the parent's answer is too large")));
-        }
-    }
-    Ok(all.freeze())
 }
 
 impl Parent for KubeParent {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Bytes, Refusal>> {
         Box::pin(async move {
             let deletes = matches!(write, Write::Delete(..));
-            let request = write.request().map_err(|error| Refusal::Later(error.to_string()))?;
-            let (code, body, refusal) = self.call(request).await?;
-            match refusal {
-                None if deletes => Ok(Bytes::new()),
-                None => Ok(body),
-                Some(_) if deletes && code == StatusCode::NOT_FOUND => Ok(Bytes::new()),
-                Some(status) => Err(refused(&status)),
+            match self.call(write.request(api::names::HUB_FIELD_MANAGER)).await? {
+                Ok(_) if deletes => Ok(Bytes::new()),
+                Ok(body) => Ok(body),
+                Err(status) if deletes && status.code == 404 => Ok(Bytes::new()),
+                Err(status) => Err(refused(&status)),
             }
         })
     }
@@ -126,12 +96,10 @@ impl Parent for KubeParent {
     fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Refusal>> {
         Box::pin(async move {
             let request = Request::get(path).header(header::ACCEPT, "application/json").body(Bytes::new());
-            let request = request.map_err(|error| Refusal::Later(error.to_string()))?;
-            let (code, body, refusal) = self.call(request).await?;
-            match refusal {
-                None => Ok(Some(body)),
-                Some(_) if code == StatusCode::NOT_FOUND => Ok(None),
-                Some(status) => Err(refused(&status)),
+            match self.call(request).await? {
+                Ok(body) => Ok(Some(body)),
+                Err(status) if status.code == 404 => Ok(None),
+                Err(status) => Err(refused(&status)),
             }
         })
     }
@@ -144,33 +112,6 @@ impl Parent for KubeParent {
                 self.events.normal_about(about, &note.reason, &note.text).await;
             }
         })
-    }
-}
-
-impl Write {
-    fn request(self) -> Result<Request<Bytes>, http::Error> {
-        let manager = api::names::HUB_FIELD_MANAGER;
-        let merge = "application/merge-patch+json";
-        let (method, path, kind, body) = match self {
-            Self::Create(path, body) => {
-                (Method::POST, format!("{path}?fieldManager={manager}"), "application/json", body)
-            }
-            Self::Merge(path, body) => (Method::PATCH, format!("{path}?fieldManager={manager}"), merge, body),
-            Self::Status(path, body) => {
-                (Method::PATCH, format!("{path}/status?fieldManager={manager}"), merge, body)
-            }
-            Self::Delete(path, uid) => {
-                let only =
-                    json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } });
-                (Method::DELETE, path, "application/json", only)
-            }
-        };
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::CONTENT_TYPE, kind)
-            .header(header::ACCEPT, "application/json")
-            .body(Bytes::from(body.to_string()))
     }
 }
 

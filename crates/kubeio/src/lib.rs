@@ -35,6 +35,7 @@ mod resource;
 mod selection;
 mod transport;
 mod watch;
+mod write;
 
 pub use access::{
     AccessError, Authorization, ClientCertificate, ClusterAccess, FileReferences, Secret, Trust,
@@ -51,3 +52,4 @@ pub use resource::Resource;
 pub use selection::Selection;
 pub use transport::{Body, BoxError, Lane, Transport};
 pub use watch::{Watch, WatchRequest};
+pub use write::{Write, call};

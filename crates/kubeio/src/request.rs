@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::{Body, Error, Lane, Transport};
 
 /// The headers of an answer come within this time: an API server itself gives a request up after 60 s.
-const ANSWER: Duration = Duration::from_secs(65);
+pub(crate) const ANSWER: Duration = Duration::from_secs(65);
 /// An answer that stops for so long has ended.
 pub(crate) const IDLE: Duration = Duration::from_secs(30);
 /// What is read of a refusal.
@@ -41,8 +41,7 @@ pub(crate) async fn open(
         .body(Bytes::new())
         .map_err(|_| Error::Broken(String::from("the path of the request is not valid")))?;
     let answer = timeout(ANSWER, transport.send(request, lane)).await;
-    let response =
-        answer.map_err(|_| Error::Unreachable(format!("no answer for {} s", ANSWER.as_secs())))??;
+    let response = answer.map_err(|_| no_answer())??;
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
@@ -50,6 +49,10 @@ pub(crate) async fn open(
         "" | "identity" => Ok(response),
         other => Err(Error::Broken(format!("it is encoded as {other:?}, which was not asked for"))),
     }
+}
+
+pub(crate) fn no_answer() -> Error {
+    Error::Unreachable(format!("no answer for {} s", ANSWER.as_secs()))
 }
 
 /// [`open`], for an answer that has to be JSON.

@@ -95,7 +95,7 @@ pub(crate) async fn examine(shared: &Shared, lifecycle: &PediaClusterLifecycle) 
     if lifecycle.status.as_ref() != Some(&found.status) {
         // What is absent has to be said, or the old value would stay.
         let status = json!({ "conditions": found.status.conditions, "references": found.status.references });
-        shared.parent.write(Write::Merge(format!("{path}/status"), json!({ "status": status }))).await?;
+        shared.parent.write(Write::Status(path, json!({ "status": status }))).await?;
     }
     Ok(found.next)
 }

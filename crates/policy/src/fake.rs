@@ -60,10 +60,11 @@ impl FakeParent {
 
     fn done(&self, write: Write) -> Result<(), Refusal> {
         let (verb, path) = match &write {
-            Write::Create(path, _) => ("create", path),
-            Write::Merge(path, _) => ("merge", path),
-            Write::Apply(path, _) => ("apply", path),
-            Write::Delete(path, _) => ("delete", path),
+            Write::Create(path, _) => ("create", path.clone()),
+            Write::Merge(path, _) => ("merge", path.clone()),
+            Write::Status(path, _) => ("merge", format!("{path}/status")),
+            Write::Apply(path, _) => ("apply", path.clone()),
+            Write::Delete(path, _) => ("delete", path.clone()),
         };
         self.writes.lock().push(format!("{verb} {}", path.rsplit("/v1alpha").next().unwrap_or_default()));
         if let Some((below, refusal)) = &*self.refusal.lock()
@@ -81,8 +82,7 @@ impl FakeParent {
                 }
                 objects.insert(path, object);
             }
-            Write::Merge(path, patch) => {
-                let path = path.trim_end_matches("/status").to_owned();
+            Write::Merge(path, patch) | Write::Status(path, patch) => {
                 let object = objects.get_mut(&path).ok_or_else(|| Refusal::Later(String::from("gone")))?;
                 merge(object, &patch);
             }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, StatusCode, header};
+use http::Request;
 use http_body_util::BodyExt as _;
 use kube::Client;
+pub(crate) use kubeio::Write;
 use kubeio::{Error, Lane, Transport};
 use meta::Status;
 use serde_json::Value;
@@ -29,19 +30,6 @@ pub(crate) trait Reader: Send + Sync {
 pub(crate) trait Parent: Reader {
     /// Writes.
     fn write(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>>;
-}
-
-/// A write.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Write {
-    /// Makes an object at the path of its collection.
-    Create(String, Value),
-    /// Merges into the object at a path.
-    Merge(String, Value),
-    /// Applies the object at a path as ours.
-    Apply(String, Value),
-    /// Deletes the object at a path, if it still has this uid. That it is gone is fine.
-    Delete(String, String),
 }
 
 /// Why something was not written.
@@ -104,13 +92,13 @@ impl Parent for KubeParent {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             let deletes = matches!(write, Write::Delete(..));
-            let request = write.request().map_err(|error| Refusal::Later(error.to_string()))?;
-            let answer = self.0.send(request, Lane::Short).await;
-            let response = answer.map_err(|error| Refusal::Later(error.to_string()))?;
-            if response.status().is_success() || (deletes && response.status() == StatusCode::NOT_FOUND) {
-                return Ok(());
+            let request = write.request(api::names::HUB_FIELD_MANAGER);
+            let request = request.map_err(|error| Refusal::Later(error.to_string()))?;
+            let answer = kubeio::call(&*self.0, request, LARGEST).await;
+            match answer.map_err(|error| Refusal::Later(error.to_string()))? {
+                Err(status) if !(deletes && status.code == 404) => Err(refusal(&status)),
+                _ => Ok(()),
             }
-            Err(refusal(&kubeio::status_of(response).await))
         })
     }
 }
@@ -128,41 +116,6 @@ async fn read(transport: &dyn Transport, path: &str) -> Result<Option<Value>, Er
         metadata.remove("managedFields");
     }
     Ok(Some(object))
-}
-
-impl Write {
-    fn request(self) -> Result<Request<Bytes>, http::Error> {
-        let manager = api::names::HUB_FIELD_MANAGER;
-        let (method, path, kind, body) = match self {
-            Self::Create(path, body) => {
-                (Method::POST, format!("{path}?fieldManager={manager}"), "application/json", body)
-            }
-            Self::Merge(path, body) => (
-                Method::PATCH,
-                format!("{path}?fieldManager={manager}"),
-                "application/merge-patch+json",
-                body,
-            ),
-            Self::Apply(path, body) => (
-                Method::PATCH,
-                format!("{path}?fieldManager={manager}&force=true"),
-                "application/apply-patch+yaml",
-                body,
-            ),
-            Self::Delete(path, uid) => (
-                Method::DELETE,
-                path,
-                "application/json",
-                serde_json::json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } }),
-            ),
-        };
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::CONTENT_TYPE, kind)
-            .header(header::ACCEPT, "application/json")
-            .body(Bytes::from(body.to_string()))
-    }
 }
 
 /// What a refusal means. Kubernetes quotes the values it refuses, so only words that cannot hold one are passed on: those

@@ -374,8 +374,8 @@ impl Worker {
             "selected": status.selected,
             "imported": status.imported,
         } });
-        let path = format!("{POLICIES}/{}/status", self.name());
-        match self.shared.parent.write(Write::Merge(path, body)).await {
+        let path = format!("{POLICIES}/{}", self.name());
+        match self.shared.parent.write(Write::Status(path, body)).await {
             Ok(()) => {
                 self.status = status;
                 Published::Yes

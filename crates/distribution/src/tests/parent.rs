@@ -149,6 +149,7 @@ impl State {
             }
             Write::Merge(path, _) => ("merge", path.clone()),
             Write::Status(path, _) => ("status", path.clone()),
+            Write::Apply(..) => unreachable!("nothing is applied"),
             Write::Delete(path, _) => ("delete", path.clone()),
         };
         let number = self.writes.len();
@@ -184,6 +185,7 @@ impl State {
                 merge(&mut object["status"], &patch["status"]);
                 Ok(self.store(&path, object, false))
             }
+            Write::Apply(..) => unreachable!("nothing is applied"),
             Write::Delete(_, uid) => {
                 if there.is_some_and(|there| there["metadata"]["uid"] == *uid) {
                     self.delete(&path);

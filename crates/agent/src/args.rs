@@ -82,6 +82,10 @@ pub(crate) struct Args {
     #[arg(long, action = ArgAction::Append, value_name = "TARGET")]
     pub(crate) allow_target: Vec<AllowedTarget>,
 
+    /// The executable of Helm 3 with which charts are installed; without it none are, and each says so.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) helm: Option<PathBuf>,
+
     /// Requests per second the parent should send at most to this cluster.
     #[arg(long, default_value_t = 50.0, value_name = "QPS")]
     pub(crate) kube_api_qps: f64,

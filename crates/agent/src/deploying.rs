@@ -21,7 +21,7 @@ use kube::{
 use kubeio::{Body, ClusterAccess, Direct, Error, Lane, Transport, Trust};
 use reach::child::Account;
 use registration::agent::ParentCredentials;
-use runtime::{OnError, Tasks};
+use runtime::{OnError, Tasks, metrics::Metrics};
 use tokio::sync::watch;
 
 /// Applies the Descriptions of this cluster, while the parent says that the agent does.
@@ -32,26 +32,27 @@ pub(crate) fn start(
     credentials: watch::Receiver<Option<ParentCredentials>>,
     frozen: watch::Receiver<bool>,
     options: deployer::Options,
+    metrics: &Metrics,
 ) -> anyhow::Result<()> {
     let mut access = ClusterAccess::new(&config.cluster_url.to_string())?;
-    access.trust = Trust::Roots(roots(config));
+    access.trust = Trust::Roots(roots(config).into_bytes());
     access.server_name.clone_from(&config.tls_server_name);
     let direct = Direct::new(access, tasks).context("the connection to this cluster's API server")?;
     let child = Arc::new(AsAccount { direct, account });
-    deployer::pull(tasks, parent(tasks, credentials), child, frozen, options);
+    deployer::pull(tasks, parent(tasks, credentials), child, frozen, options, metrics);
     Ok(())
 }
 
 /// The CA of the cluster's API server, PEM.
-fn roots(config: &Config) -> Vec<u8> {
+pub(crate) fn roots(config: &Config) -> String {
     let pem = |der: &Vec<u8>| {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
     };
-    config.root_cert.iter().flatten().map(pem).collect::<String>().into_bytes()
+    config.root_cert.iter().flatten().map(pem).collect()
 }
 
 /// Where the parent is, whenever there is a credential for it.
-fn parent(
+pub(crate) fn parent(
     tasks: &Tasks,
     mut credentials: watch::Receiver<Option<ParentCredentials>>,
 ) -> watch::Receiver<Option<Pull>> {

@@ -3,6 +3,7 @@
 //! Deliberately absent: behaviour. Each line here hands one part to another.
 
 mod args;
+mod charts;
 mod deploying;
 mod wiring;
 

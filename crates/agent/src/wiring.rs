@@ -20,7 +20,7 @@ use tunnel::{
     agent::{Dial, State},
 };
 
-use crate::{args::Args, deploying};
+use crate::{args::Args, charts::Charts, deploying};
 
 /// How long the parent may take to answer the tunnel's handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -40,6 +40,14 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let deployer = account(names::deployer::SERVICE_ACCOUNT);
     let frozen = deploying::frozen(tasks, client.clone(), &args.leader_elect_resource_namespace);
     let handle = agent::start(tasks, client, leadership.clone(), options, &metrics)?;
+    let charts = Charts {
+        helm: args.helm.clone(),
+        config: config.clone(),
+        authority: deploying::roots(&config),
+        account: deployer.clone(),
+        frozen: frozen.clone(),
+    };
+    charts.start(tasks, deploying::parent(tasks, handle.credentials()));
     let recovery = args.feature_gates.enabled("Recovery", true);
     deploying::start(
         tasks,
@@ -48,6 +56,7 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
         handle.credentials(),
         frozen.clone(),
         deployer::Options { recovery, ..deployer::Options::default() },
+        &metrics,
     )?;
 
     let proxy = ChildProxy::new(

@@ -182,6 +182,9 @@ pub struct ManagedClusterStatus {
     /// The version of the agent in the child.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_version: Option<String>,
+    /// What the agent can do that not every agent can, for example DescriptionContents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agent_features: Vec<String>,
     /// The platform of the child's API server, for example linux/amd64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
@@ -252,6 +255,40 @@ pub struct ManagedClusterStatus {
     pub predictor_direct_access: bool,
 }
 
+/// The feature of agents that read the Contents that Descriptions refer to.
+pub const DESCRIPTION_CONTENTS: &str = "DescriptionContents";
+
+/// Who applies what the parent deploys into a cluster (contract 3.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The agent in the child.
+    Agent,
+    /// The hub, through the tunnel.
+    Hub,
+}
+
+impl Side {
+    /// Hub and agent both decide with this, from the same object: it is never both and never neither.
+    pub fn of(cluster: &ManagedCluster) -> Self {
+        // Without a tunnel the hub has no way there, whatever it may do.
+        let lets_push = cluster
+            .status
+            .as_ref()
+            .is_some_and(|status| status.app_pusher == Some(true) && status.use_socket != Some(false));
+        match cluster.spec.sync_mode {
+            SyncMode::Pull => Self::Agent,
+            SyncMode::Dual if !lets_push => Self::Agent,
+            SyncMode::Push | SyncMode::Dual => Self::Hub,
+        }
+    }
+}
+
+/// Whether Descriptions for a cluster may refer to Contents: whoever applies them can read those.
+pub fn reads_contents(cluster: &ManagedCluster) -> bool {
+    let features = cluster.status.iter().flat_map(|status| &status.agent_features);
+    Side::of(cluster) == Side::Hub || features.into_iter().any(|feature| feature == DESCRIPTION_CONTENTS)
+}
+
 /// How many nodes are in which state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -299,4 +336,48 @@ pub struct ResourceUsage {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
 fn is_zero(n: &i32) -> bool {
     *n == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_hub_and_agent_exactly_one_applies() {
+        let side = |mode, app_pusher| {
+            let mut cluster =
+                ManagedCluster::new("c", ManagedClusterSpec { sync_mode: mode, ..Default::default() });
+            cluster.status = Some(ManagedClusterStatus { app_pusher, ..ManagedClusterStatus::default() });
+            Side::of(&cluster)
+        };
+        for app_pusher in [None, Some(false), Some(true)] {
+            assert_eq!(side(SyncMode::Pull, app_pusher), Side::Agent);
+            assert_eq!(side(SyncMode::Push, app_pusher), Side::Hub);
+        }
+        assert_eq!(side(SyncMode::Dual, Some(true)), Side::Hub);
+        assert_eq!(side(SyncMode::Dual, Some(false)), Side::Agent);
+        assert_eq!(side(SyncMode::Dual, None), Side::Agent);
+        let mut cut_off = ManagedCluster::new(
+            "c",
+            ManagedClusterSpec { sync_mode: SyncMode::Dual, ..ManagedClusterSpec::default() },
+        );
+        let (app_pusher, use_socket) = (Some(true), Some(false));
+        cut_off.status =
+            Some(ManagedClusterStatus { app_pusher, use_socket, ..ManagedClusterStatus::default() });
+        assert_eq!(Side::of(&cut_off), Side::Agent);
+    }
+
+    #[test]
+    fn contents_are_for_whoever_says_to_read_them() {
+        let with = |mode, features: &[&str]| {
+            let mut cluster =
+                ManagedCluster::new("c", ManagedClusterSpec { sync_mode: mode, ..Default::default() });
+            let agent_features = features.iter().map(ToString::to_string).collect();
+            cluster.status = Some(ManagedClusterStatus { agent_features, ..ManagedClusterStatus::default() });
+            reads_contents(&cluster)
+        };
+        assert!(with(SyncMode::Pull, &[DESCRIPTION_CONTENTS]));
+        assert!(!with(SyncMode::Pull, &["Another"]) && !with(SyncMode::Dual, &[]));
+        assert!(with(SyncMode::Push, &[]), "the hub applies, and reads them");
+    }
 }

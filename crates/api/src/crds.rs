@@ -13,8 +13,8 @@ use kube::CustomResourceExt as _;
 
 use crate::{
     apps::{
-        Base, Description, FeedInventory, Globalization, HelmChart, HelmRelease, Localization, Manifest,
-        Subscription,
+        Base, Content, Description, FeedInventory, Globalization, HelmChart, HelmRelease, Localization,
+        Manifest, Subscription,
     },
     clusters::{ClusterRegistrationRequest, ManagedCluster},
     pedia::{ClusterSyncResources, PediaCluster},
@@ -35,6 +35,7 @@ pub fn parent() -> Vec<CustomResourceDefinition> {
         Subscription::crd(),
         Base::crd(),
         Description::crd(),
+        Content::crd(),
         Globalization::crd(),
         Localization::crd(),
         HelmChart::crd(),

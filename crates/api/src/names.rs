@@ -3,6 +3,7 @@
 
 pub mod apps;
 pub mod deployer;
+pub mod helm;
 pub mod policy;
 pub mod search;
 

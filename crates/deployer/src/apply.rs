@@ -29,8 +29,14 @@ pub(crate) struct Brought {
     pub(crate) drift: Option<String>,
 }
 
-/// Brings an object into the cluster, if it is not there as it is to be.
-pub(crate) async fn bring(cluster: &Arc<Cluster>, entry: &Entry, item: &Item) -> Result<Brought, Trouble> {
+/// Brings an object into the cluster, if it is not there as it is to be. `new` says that it was never applied for this
+/// Description: then nothing is to be learnt from how it is there, unless fields of it may be others'.
+pub(crate) async fn bring(
+    cluster: &Arc<Cluster>,
+    entry: &Entry,
+    item: &Item,
+    new: bool,
+) -> Result<Brought, Trouble> {
     let kind = match cluster.child.kind(&item.feed.api_version, &item.feed.kind).await {
         Ok(Has::Yes(kind)) => kind,
         Ok(Has::No | Has::Unknown) => {
@@ -45,7 +51,8 @@ pub(crate) async fn bring(cluster: &Arc<Cluster>, entry: &Entry, item: &Item) ->
     let mut tries = 0;
     loop {
         tries += 1;
-        match once(cluster, entry, item, &kind).await {
+        let unread = new && tries == 1 && !judge::may_be_shared(item);
+        match once(cluster, entry, item, &kind, unread).await {
             Ok(brought) => return brought,
             Err(Refusal::Raced) if tries < RACES => {}
             Err(Refusal::NoNamespace) if tries < RACES && !item.key.namespace.is_empty() => {
@@ -66,15 +73,41 @@ pub(crate) async fn bring(cluster: &Arc<Cluster>, entry: &Entry, item: &Item) ->
     }
 }
 
+/// Tries whether an object would be taken, without a trace. What is in the way of knowing that is in the way of it.
+pub(crate) async fn would_be_taken(
+    cluster: &Arc<Cluster>,
+    entry: &Entry,
+    item: &Item,
+) -> Result<(), Trouble> {
+    let refused = |refusal: Refusal, resource| Err(refusal.trouble(&item.feed, resource, &cluster.name));
+    let kind = match cluster.child.kind(&item.feed.api_version, &item.feed.kind).await {
+        Ok(Has::Yes(kind)) => kind,
+        Ok(Has::No | Has::Unknown) => return Ok(()),
+        Err(refusal) => return refused(refusal, None),
+    };
+    let path = kind.path(&item.key.namespace, &item.key.name);
+    if let Err(refusal) = cluster.child.read(&path).await {
+        return refused(refusal, Some(&kind.resource));
+    }
+    let object = item.marked(&owned_by_description(&cluster.namespace, &entry.name()));
+    let object = if kind.namespaced { object } else { without_namespace(object) };
+    match cluster.child.apply(&path, &object, true).await {
+        Err(refusal @ (Refusal::Right | Refusal::Unreachable(_))) => refused(refusal, Some(&kind.resource)),
+        // Whatever else there is against it is found when it is applied.
+        _ => Ok(()),
+    }
+}
+
 async fn once(
     cluster: &Arc<Cluster>,
     entry: &Entry,
     item: &Item,
     kind: &Kind,
+    unread: bool,
 ) -> Result<Result<Brought, Trouble>, Refusal> {
     let path = kind.path(&item.key.namespace, &item.key.name);
     let owner = owned_by_description(&cluster.namespace, &entry.name());
-    let live = cluster.child.read(&path).await?;
+    let live = if unread { None } else { cluster.child.read(&path).await? };
     let (accepted, was_settled) = {
         let mut state = cluster.state.lock();
         let State { tracked, other_kinds, .. } = &mut *state;
@@ -96,10 +129,7 @@ async fn once(
             let live = live.unwrap_or_default();
             return Ok(Ok(keep(cluster, entry, item, &live, false, None)));
         }
-        Verdict::Going => {
-            let why = format!("it is being deleted in {}, and is made again when it is gone", cluster.name);
-            return Ok(Err(Trouble::new(reasons::TERMINATING, &item.feed, why).passing()));
-        }
+        Verdict::Going => return Ok(Err(is_going(cluster, item))),
         Verdict::Apply if live.is_none() && was_settled => {
             drift = Some(String::from("had been deleted and is made again"));
         }
@@ -128,6 +158,9 @@ async fn once(
     let object = judge::applied(item, live.as_ref(), &owner);
     let object = if kind.namespaced { object } else { without_namespace(object) };
     let after = cluster.child.apply(&path, &object, false).await?;
+    if !after["metadata"]["deletionTimestamp"].is_null() {
+        return Ok(Err(is_going(cluster, item)));
+    }
     {
         let mut state = cluster.state.lock();
         let known = state.tracked.entry(item.key.clone()).or_default();
@@ -138,6 +171,11 @@ async fn once(
         until_served(cluster, &after).await;
     }
     Ok(Ok(keep(cluster, entry, item, &after, true, drift)))
+}
+
+fn is_going(cluster: &Cluster, item: &Item) -> Trouble {
+    let why = format!("it is being deleted in {}, and is made again when it is gone", cluster.name);
+    Trouble::new(reasons::TERMINATING, &item.feed, why).passing()
 }
 
 fn keep(

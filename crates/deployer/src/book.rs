@@ -7,11 +7,13 @@ use std::{
 
 use api::{
     apps::{Deployer, Description, Feed},
-    names::deployer::{annotations, reasons},
+    conditions,
+    names::deployer::{annotations, conditions::DELETION_HELD, reasons},
 };
 use kube::ResourceExt as _;
 
 use crate::{
+    contents,
     item::{self, Item, Items, Key},
     trouble::Trouble,
 };
@@ -23,6 +25,9 @@ pub(crate) struct Entry {
     pub(crate) items: Arc<Items>,
     /// What was or may have been applied for it: the record in its status.
     pub(crate) record: Vec<Feed>,
+    /// What of the record the cluster has refused from the beginning: there is nothing of it. Before an object is applied
+    /// after all, it is taken out of here, in the parent too.
+    pub(crate) never_applied: BTreeSet<Feed>,
 }
 
 impl Entry {
@@ -38,14 +43,22 @@ impl Entry {
         self.description.metadata.deletion_timestamp.is_some()
     }
 
-    pub(crate) fn is_paused(&self) -> bool {
-        self.annotation(annotations::PAUSED) == Some("true")
+    /// Whether every object it refers to was read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.items.is_whole()
     }
 
     /// Whether somebody has confirmed the deletions that this generation asks for.
     pub(crate) fn is_confirmed(&self) -> bool {
         self.annotation(annotations::CONFIRM_DELETION).and_then(|text| text.parse().ok())
             == Some(self.generation())
+    }
+
+    /// Whether its deletions have waited so far.
+    pub(crate) fn is_held(&self) -> bool {
+        let status = self.description.status.as_ref();
+        let held = status.and_then(|status| conditions::find(&status.conditions, DELETION_HELD));
+        held.is_some_and(|held| held.status == "True")
     }
 
     fn annotation(&self, key: &str) -> Option<&str> {
@@ -80,34 +93,46 @@ impl Book {
     /// Takes in a Description as it is now. Returns which Descriptions this concerns, if anything but its status is new.
     pub(crate) fn put(&mut self, mut description: Description, most: usize) -> BTreeSet<String> {
         let name = description.name_any();
-        // Once it is read, nobody needs it as bytes.
-        let raw = std::mem::take(&mut description.spec.raw);
-        let record = description.status.iter().flat_map(|status| &status.manifest_statuses);
-        let record: Vec<Feed> = record.map(|one| one.feed.clone()).collect();
+        let statuses = description.status.iter().flat_map(|status| &status.manifest_statuses);
+        let record: Vec<Feed> = statuses.clone().map(|one| one.feed.clone()).collect();
+        let never_applied =
+            statuses.filter(|one| one.never_applied == Some(true)).map(|one| one.feed.clone());
+        let never_applied: BTreeSet<Feed> = never_applied.collect();
         let before = self.entries.get(&name);
         let same = before.is_some_and(|before| {
             let matters = |one: &Description| {
                 let meta = &one.metadata;
                 let of = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key)).cloned();
-                let notes = [annotations::PAUSED, annotations::CONFIRM_DELETION].map(of);
+                let notes = (one.is_paused(), of(annotations::CONFIRM_DELETION));
                 (meta.uid.clone(), meta.generation, meta.deletion_timestamp.is_some(), notes)
             };
             matters(&before.description) == matters(&description)
         });
-        if same && let Some(entry) = self.entries.get_mut(&name) {
+        let is_filled = contents::missing(&description).next().is_none();
+        let more = is_filled && before.is_some_and(|before| !before.is_whole());
+        if same
+            && !more
+            && let Some(entry) = self.entries.get_mut(&name)
+        {
+            if entry.is_whole() {
+                description.spec.raw.clear();
+            }
             entry.description = Arc::new(description);
             entry.record = record;
+            entry.never_applied = never_applied;
             return BTreeSet::new();
         }
         let mut concerned = self.remove(&name);
-        let entry = Entry {
-            items: Arc::new(match description.spec.deployer {
-                Deployer::Generic => item::read(&raw, most),
-                Deployer::Helm => Items::default(),
-            }),
-            record,
-            description: Arc::new(description),
+        let items = match description.spec.deployer {
+            Deployer::Generic => item::read(&description.spec, most),
+            Deployer::Helm => Items::default(),
         };
+        if items.is_whole() {
+            // Once it is read, nobody needs it as bytes.
+            description.spec.raw.clear();
+        }
+        let entry =
+            Entry { items: Arc::new(items), record, never_applied, description: Arc::new(description) };
         if !entry.is_deleting() {
             let rank = rank(&entry);
             for item in &entry.items.items {

@@ -18,6 +18,7 @@ use crate::{
     book::{Book, Entry},
     brake::Brake,
     child::{Child, Kind},
+    counters::Counters,
     item::{Item, Key},
     judge::{Verdict, judge},
     parent::Parent,
@@ -40,6 +41,7 @@ pub(crate) struct Cluster {
     pub(crate) child: Child,
     pub(crate) parent: Arc<dyn Parent>,
     pub(crate) options: Options,
+    pub(crate) counters: Counters,
     pub(crate) state: Mutex<State>,
     /// Wakes the worker.
     pub(crate) changed: Notify,
@@ -123,9 +125,10 @@ impl Cluster {
         child: Child,
         parent: Arc<dyn Parent>,
         options: Options,
+        counters: Counters,
     ) -> Arc<Self> {
         let (state, changed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { name, namespace, child, parent, options, state, changed })
+        Arc::new(Self { name, namespace, child, parent, options, counters, state, changed })
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
@@ -329,10 +332,10 @@ impl State {
     /// What halts a Description.
     pub(crate) fn halted(&self, entry: &Entry) -> Option<Trouble> {
         let paused = || {
-            let why = "the Description is paused by an annotation: nothing of it is changed in the cluster";
+            let why = "the Description or its Subscription is paused by an annotation: nothing of it is changed in the cluster";
             Trouble::of_description(reasons::PAUSED, why)
         };
-        self.halted.clone().or_else(|| entry.is_paused().then(paused))
+        self.halted.clone().or_else(|| entry.description.is_paused().then(paused))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::{
-    apps::{Deployer, Description, DescriptionSpec, DescriptionStatus},
+    apps::{Description, DescriptionSpec, DescriptionStatus},
     names::apps::finalizers,
 };
 use bytes::Bytes;
@@ -38,7 +38,7 @@ pub(crate) struct FakeChild {
     /// What was applied last, by path.
     applied: Mutex<HashMap<String, Value>>,
     writes: Mutex<Vec<String>>,
-    /// Writes to what has this in its path are answered so.
+    /// Writes to what has this in its path are answered so, and with a lack of a right reads are, too.
     refusal: Mutex<Option<(String, Status)>>,
 }
 
@@ -120,7 +120,11 @@ impl FakeChild {
             Status { details: Some(Box::new(details)), ..Status::not_found("not found") }
         };
         let (of, namespace, name) = object(path).ok_or_else(|| not_found("?"))?;
+        let refusal = self.refusal.lock().clone().filter(|(below, _)| path.contains(below.as_str()));
         if request.method() == Method::GET {
+            if let Some((_, status)) = refusal.filter(|(_, status)| status.code == 403) {
+                return Err(status);
+            }
             return self.get_in(&of, &namespace, &name).ok_or_else(|| not_found("objects"));
         }
         let verb = match (request.method(), dry_run) {
@@ -129,10 +133,8 @@ impl FakeChild {
             _ => "apply",
         };
         self.writes.lock().push(format!("{verb} {name}"));
-        if let Some((below, status)) = &*self.refusal.lock()
-            && path.contains(below.as_str())
-        {
-            return Err(status.clone());
+        if let Some((_, status)) = refusal {
+            return Err(status);
         }
         if !namespace.is_empty() && !self.server.names(NAMESPACES).contains(&format!("/{namespace}")) {
             return Err(not_found("namespaces"));
@@ -223,6 +225,10 @@ impl Transport for FakeChild {
 #[derive(Default)]
 pub(crate) struct FakeParent {
     descriptions: Mutex<BTreeMap<String, Description>>,
+    /// Objects in Contents, by the names of these.
+    pub(crate) contents: Mutex<BTreeMap<String, Value>>,
+    /// How often a Content was asked for.
+    pub(crate) read: Mutex<usize>,
     listeners: Mutex<Vec<mpsc::Sender<Event<Description>>>>,
     version: Mutex<u64>,
     told: Mutex<Vec<Told>>,
@@ -233,7 +239,7 @@ pub(crate) struct FakeParent {
 /// A Description of these objects. A higher `age` is an older one.
 pub(crate) fn description(name: &str, age: i64, objects: &[Value]) -> Description {
     let raw = objects.iter().map(|object| ByteString(object.to_string().into_bytes())).collect();
-    let spec = DescriptionSpec { deployer: Deployer::Generic, charts: vec![], raw, chart_raw: vec![] };
+    let spec = DescriptionSpec::generic(raw);
     let mut description = Description::new(name, spec);
     description.metadata.namespace = Some(String::from("n"));
     description.metadata.generation = Some(1);
@@ -354,6 +360,12 @@ impl Parent for FakeParent {
     ) -> BoxFuture<'a, Result<Description, NotWritten>> {
         let all = if wanted { Some(vec![finalizers::APPS.to_owned()]) } else { None };
         std::future::ready(self.write(description, |current| current.metadata.finalizers = all)).boxed()
+    }
+
+    fn content<'a>(&'a self, _: &'a str, name: &'a str) -> BoxFuture<'a, Option<ByteString>> {
+        *self.read.lock() += 1;
+        let found = self.contents.lock().get(name).map(|object| ByteString(object.to_string().into_bytes()));
+        std::future::ready(found).boxed()
     }
 
     fn tell<'a>(&'a self, _: &'a Description, told: Told) -> BoxFuture<'a, ()> {

@@ -3,18 +3,17 @@
 use std::collections::BTreeSet;
 
 use api::{
-    apps::Feed,
+    apps::{DescriptionSpec, Feed},
     names::{
         apps::annotations::{KUBECTL_LAST_APPLIED, LAST_APPLIED, OWNED_BY_DESCRIPTION},
         deployer::{annotations, labels, reasons},
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use k8s_openapi::ByteString;
 use placement::fingerprint::fingerprint;
 use serde_json::{Map, Value, json};
 
-use crate::trouble::Trouble;
+use crate::{contents, trouble::Trouble};
 
 /// Larger copies of an object are not kept in its annotations, which have 256 KiB in all.
 const LARGEST_COPY: usize = 64 << 10;
@@ -81,15 +80,33 @@ pub(crate) struct Items {
     pub(crate) troubles: Vec<Trouble>,
 }
 
-/// Reads `spec.raw` of a Description; at most `most` objects of it.
-pub(crate) fn read(objects: &[ByteString], most: usize) -> Items {
+impl Items {
+    /// Whether every object that the Description refers to was read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.troubles.iter().all(|trouble| trouble.reason != reasons::CONTENT_MISSING)
+    }
+}
+
+/// Reads the objects of a Description; at most `most` of them.
+pub(crate) fn read(spec: &DescriptionSpec, most: usize) -> Items {
     let mut found = Items::default();
     let mut seen = BTreeSet::new();
+    let objects = &spec.raw;
     for (at, raw) in objects.iter().enumerate() {
         if at >= most {
             let why = format!("the Description has {} objects; at most {most} are applied", objects.len());
             found.troubles.push(Trouble::of_description(reasons::TOO_MUCH, why));
             break;
+        }
+        let apart = || spec.contents.iter().find(|reference| reference.place() == at);
+        if let Some(reference) = contents::is_nothing(raw).then(apart).flatten() {
+            let why = format!(
+                "object {at} is in the Content {}/{} of the parent, which cannot be read; it is tried again, and nothing is \
+                 taken away meanwhile",
+                reference.namespace, reference.name
+            );
+            found.troubles.push(Trouble::of_description(reasons::CONTENT_MISSING, why));
+            continue;
         }
         match object(&raw.0) {
             Err(why) => {
@@ -99,7 +116,7 @@ pub(crate) fn read(objects: &[ByteString], most: usize) -> Items {
             Ok(wanted) => {
                 let item = Item::new(wanted);
                 if item.feed.is_chart() {
-                    let why = "charts are not deployed yet; the other objects are";
+                    let why = "it is no object to be applied; name it as a feed of a Subscription";
                     found.troubles.push(Trouble::new(reasons::CHARTS, &item.feed, why));
                 } else if seen.insert(item.key.clone()) {
                     found.items.push(item);
@@ -218,10 +235,12 @@ fn remove_keys(metadata: &mut Map<String, Value>, field: &str, keys: &[&str]) {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::ByteString;
+
     use super::*;
 
-    fn spec(objects: &[&str]) -> Vec<ByteString> {
-        objects.iter().map(|text| ByteString(text.as_bytes().to_vec())).collect()
+    fn spec(objects: &[&str]) -> DescriptionSpec {
+        DescriptionSpec::generic(objects.iter().map(|text| ByteString(text.as_bytes().to_vec())).collect())
     }
 
     fn reasons_of(items: &Items) -> Vec<&str> {

@@ -95,6 +95,11 @@ fn others(item: &Item, live: &Value) -> Vec<String> {
     paths
 }
 
+/// Whether fields of an object may turn out to be others': then it has to be read before it is applied.
+pub(crate) fn may_be_shared(item: &Item) -> bool {
+    !item.ignored.is_empty() || !item.wanted["spec"]["replicas"].is_null()
+}
+
 fn is_below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -140,6 +145,7 @@ pub(crate) fn paths(diff: &Diff) -> String {
 
 #[cfg(test)]
 mod tests {
+    use api::apps::DescriptionSpec;
     use k8s_openapi::ByteString;
     use serde_json::json;
 
@@ -147,7 +153,9 @@ mod tests {
     use crate::item;
 
     fn item(object: &Value) -> Item {
-        item::read(&[ByteString(object.to_string().into_bytes())], 10).items.remove(0)
+        item::read(&DescriptionSpec::generic(vec![ByteString(object.to_string().into_bytes())]), 10)
+            .items
+            .remove(0)
     }
 
     fn web(annotations: &Value) -> Item {

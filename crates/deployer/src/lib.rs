@@ -7,13 +7,15 @@
 //! ```
 //!
 //! The agent works for its own cluster ([`pull`]), the hub for those it pushes to ([`push`]); both decide which by the same
-//! rule, from the same object ([`Side`]).
+//! rule, from the same object ([`api::clusters::Side`]).
 //!
 //! Pure: `item` (what is to be), `judge` (whether it has to be applied), `book` (who looks after what several want), `brake`,
 //! `trouble` (what a refusal means), `status`. Rounds: `sync`, `apply`, `prune`. Tasks: `worker`, `watches`, `run`. Ways out:
 //! `child`, `parent`.
 //!
-//! * An object is in the record of its Description before it is first applied, so that a kill never leaves one behind.
+//! * An object is in the record of its Description before it is first applied, so that a kill never leaves one behind. One
+//!   that was refused for want of a right from the beginning is noted as such, and keeps no Description from being deleted;
+//!   the note is taken back before it is applied after all.
 //! * Nothing is written that changes nothing: what was applied last stands as a digest on the object, and what differs is
 //!   asked of the server in a dry run where the server may only write it in another way.
 //! * One object in trouble does not hold up the others.
@@ -31,6 +33,8 @@ mod book;
 mod brake;
 mod child;
 mod cluster;
+mod contents;
+mod counters;
 #[cfg(test)]
 mod fake;
 mod item;
@@ -46,7 +50,7 @@ mod trouble;
 mod watches;
 mod worker;
 
-pub use run::{Pull, Side, pull, push};
+pub use run::{Pull, pull, push, way};
 
 /// How it is deployed.
 #[derive(Debug, Clone)]

@@ -1,17 +1,22 @@
 //! The parent's side of one cluster: the status and the finalizer of its Descriptions, and Events about them.
 
+use std::sync::Arc;
+
 use api::{
     apps::{Description, DescriptionStatus},
     names::apps::finalizers,
 };
 use futures_util::future::BoxFuture;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{Patch, PatchParams},
 };
 use runtime::events::Events;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::contents::Contents;
 
 /// Why something was not written in the parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +58,9 @@ pub(crate) trait Parent: Send + Sync {
         wanted: bool,
     ) -> BoxFuture<'a, Result<Description, NotWritten>>;
 
+    /// The object in a Content; nothing if it cannot be read.
+    fn content<'a>(&'a self, namespace: &'a str, name: &'a str) -> BoxFuture<'a, Option<ByteString>>;
+
     /// Tells people.
     fn tell<'a>(&'a self, description: &'a Description, told: Told) -> BoxFuture<'a, ()>;
 }
@@ -60,14 +68,31 @@ pub(crate) trait Parent: Send + Sync {
 /// The real parent.
 pub(crate) struct KubeParent {
     descriptions: Api<Description>,
+    contents: Contents,
     events: Events,
+    /// Shared by all clusters: each request at a time needs a connection of its own.
+    permits: Arc<Semaphore>,
 }
 
+/// Requests to the parent at a time, for all clusters together.
+pub(crate) const IN_FLIGHT: usize = 32;
+
 impl KubeParent {
-    /// The Descriptions of `namespace`; Events bear the name of `program`.
-    pub(crate) fn new(client: Client, namespace: &str, program: &str) -> Self {
+    /// The Descriptions of `namespace`; Events bear the name of `program`. With one of `permits` for each request.
+    pub(crate) fn new(
+        client: Client,
+        namespace: &str,
+        program: &str,
+        contents: Contents,
+        permits: Arc<Semaphore>,
+    ) -> Self {
         let events = Events::new(client.clone(), program);
-        Self { descriptions: Api::namespaced(client, namespace), events }
+        Self { descriptions: Api::namespaced(client, namespace), contents, events, permits }
+    }
+
+    /// One of the permits; nothing ever closes them.
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
     }
 }
 
@@ -79,6 +104,7 @@ pub(crate) fn has_finalizer(description: &Description) -> bool {
 impl Parent for KubeParent {
     fn confirm<'a>(&'a self, description: &'a Description) -> BoxFuture<'a, Result<(), NotWritten>> {
         Box::pin(async move {
+            let _permit = self.permit().await;
             let now = self.descriptions.get_metadata(&description.name_any()).await;
             confirmed(description, &now.map_err(|error| refused(&error))?.metadata)
         })
@@ -95,6 +121,7 @@ impl Parent for KubeParent {
                 "status": whole(status),
             });
             let (name, options) = (description.name_any(), PatchParams::default());
+            let _permit = self.permit().await;
             self.descriptions
                 .patch_status(&name, &options, &Patch::Merge(&patch))
                 .await
@@ -118,6 +145,7 @@ impl Parent for KubeParent {
             });
             let (name, options) = (description.name_any(), PatchParams::default());
             let patch = json!({ "metadata": metadata });
+            let _permit = self.permit().await;
             self.descriptions
                 .patch(&name, &options, &Patch::Merge(&patch))
                 .await
@@ -125,8 +153,16 @@ impl Parent for KubeParent {
         })
     }
 
+    fn content<'a>(&'a self, namespace: &'a str, name: &'a str) -> BoxFuture<'a, Option<ByteString>> {
+        Box::pin(async move {
+            let _permit = self.permit().await;
+            self.contents.get(namespace, name).await
+        })
+    }
+
     fn tell<'a>(&'a self, description: &'a Description, told: Told) -> BoxFuture<'a, ()> {
         Box::pin(async move {
+            let _permit = self.permit().await;
             let events = self.events.of_action(&told.action);
             if told.warning {
                 events.warning(description, told.reason, &told.note).await;

@@ -17,6 +17,7 @@ use crate::{
     brake::Held,
     child::Has,
     cluster::{Cluster, Work},
+    counters::Counted,
     item::{Key, annotation, title},
     parent::Told,
     trouble::{Refusal, Trouble},
@@ -46,7 +47,8 @@ pub(crate) async fn leaving(cluster: &Arc<Cluster>, entry: &Entry) -> Pruned {
         let mut state = cluster.state.lock();
         let crate::cluster::State { book, brake, .. } = &mut *state;
         if !entry.is_confirmed() {
-            pruned.held = brake.check(book.unconfirmed(), book.running(), Instant::now()).err();
+            pruned.held =
+                brake.check(book.unconfirmed(), book.running(), entry.is_held(), Instant::now()).err();
         }
     }
     if pruned.held.is_some() {
@@ -66,6 +68,7 @@ pub(crate) async fn leaving(cluster: &Arc<Cluster>, entry: &Entry) -> Pruned {
             }
         }
     }
+    cluster.counters.count(Counted::Deleted, pruned.gone.len());
     if !entry.is_confirmed() {
         cluster.state.lock().brake.deleted(pruned.gone.len(), Instant::now());
     }
@@ -91,6 +94,8 @@ async fn take_away(cluster: &Arc<Cluster>, entry: &Entry, feed: &Feed) -> Result
         trouble.why = format!("it cannot be deleted: {}", trouble.why);
         trouble
     };
+    // Nobody needs a right to what was never let in.
+    let is_nothing = |refusal: &Refusal| *refusal == Refusal::Right && entry.never_applied.contains(feed);
     let kind = match cluster.child.kind(&feed.api_version, &feed.kind).await {
         Ok(Has::Yes(kind)) => kind,
         // Its objects have gone with the kind.
@@ -99,10 +104,15 @@ async fn take_away(cluster: &Arc<Cluster>, entry: &Entry, feed: &Feed) -> Result
             let refusal = Refusal::Unreachable(format!("the server of {} does not answer", feed.api_version));
             return Err(trouble(refusal, None));
         }
+        Err(refusal) if is_nothing(&refusal) => return Ok(false),
         Err(refusal) => return Err(trouble(refusal, None)),
     };
     let path = kind.path(&key.namespace, &key.name);
-    let live = cluster.child.read(&path).await.map_err(|refusal| trouble(refusal, Some(&kind.resource)))?;
+    let live = match cluster.child.read(&path).await {
+        Ok(live) => live,
+        Err(refusal) if is_nothing(&refusal) => return Ok(false),
+        Err(refusal) => return Err(trouble(refusal, Some(&kind.resource))),
+    };
     let owner = owned_by_description(&cluster.namespace, &entry.name());
     let ours = live.filter(|live| annotation(live, OWNED_BY_DESCRIPTION).as_ref() == Some(&owner));
     if let Some(live) = &ours {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use api::{
-    clusters::{ManagedCluster, SyncMode},
+    clusters::{ManagedCluster, Side},
     names::deployer::{annotations, reasons},
 };
 use futures_util::StreamExt as _;
@@ -16,35 +16,24 @@ use kube::{
 };
 use kubeio::{Limited, Transport};
 use reach::{Identity, Reach, Through};
-use runtime::{OnError, Tasks, lease::Leadership, watch::readable};
-use tokio::sync::watch;
+use runtime::{
+    OnError, Tasks,
+    lease::{self, Leadership},
+    metrics::Metrics,
+    watch::readable,
+};
+use tokio::sync::{Semaphore, watch};
 
-use crate::{Options, child::Child, cluster::Cluster, parent::KubeParent, trouble::Trouble, worker};
-
-/// Who applies what the parent deploys into a cluster (contract 3.8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The agent in the child.
-    Agent,
-    /// The hub, through the tunnel.
-    Hub,
-}
-
-impl Side {
-    /// Hub and agent both decide with this, from the same object: it is never both and never neither.
-    pub fn of(cluster: &ManagedCluster) -> Self {
-        // Without a tunnel the hub has no way there, whatever it may do.
-        let lets_push = cluster
-            .status
-            .as_ref()
-            .is_some_and(|status| status.app_pusher == Some(true) && status.use_socket != Some(false));
-        match cluster.spec.sync_mode {
-            SyncMode::Pull => Self::Agent,
-            SyncMode::Dual if !lets_push => Self::Agent,
-            SyncMode::Push | SyncMode::Dual => Self::Hub,
-        }
-    }
-}
+use crate::{
+    Options,
+    child::Child,
+    cluster::Cluster,
+    contents::Contents,
+    counters::Counters,
+    parent::{IN_FLIGHT, KubeParent},
+    trouble::Trouble,
+    worker,
+};
 
 /// What the agent works with.
 #[derive(Clone)]
@@ -65,7 +54,9 @@ pub fn pull(
     child: Arc<dyn Transport>,
     frozen: watch::Receiver<bool>,
     options: Options,
+    metrics: &Metrics,
 ) {
+    let counters = Counters::register(metrics);
     let group = tasks.clone();
     tasks.spawn("deployer", async move {
         let mut parent = parent;
@@ -75,9 +66,10 @@ pub fn pull(
             };
             let term = group.child();
             let (work, child, frozen) = (term.clone(), Arc::clone(&child), frozen.clone());
-            let options = options.clone();
+            let (options, counters) = (options.clone(), counters.clone());
             term.supervise("deployer's term", OnError::Restart, move || {
-                agent(work.clone(), found.clone(), Arc::clone(&child), frozen.clone(), options.clone())
+                let crew = Crew::new(&work, found.parent.clone(), AGENT, options.clone(), counters.clone());
+                agent(crew, found.clone(), Arc::clone(&child), frozen.clone())
             });
             let ended = parent.changed().await.is_err();
             term.cancel();
@@ -90,17 +82,15 @@ pub fn pull(
 
 /// Follows the agent's ManagedCluster, until the watch fails.
 async fn agent(
-    tasks: Tasks,
+    mut crew: Crew,
     parent: Pull,
     child: Arc<dyn Transport>,
     mut frozen: watch::Receiver<bool>,
-    options: Options,
 ) -> anyhow::Result<()> {
     let clusters: Api<ManagedCluster> = Api::namespaced(parent.parent.clone(), &parent.namespace);
     let config = watch_config(AGENT.watch).fields(&format!("metadata.name={}", parent.name));
     let events = watcher::watcher(clusters, config).default_backoff();
     let mut events = std::pin::pin!(events);
-    let mut crew = Crew::new(&tasks, parent.parent.clone(), AGENT, options);
     let mut known = None;
     loop {
         tokio::select! {
@@ -130,29 +120,21 @@ pub fn push(
     reach: Reach,
     leadership: watch::Receiver<Leadership>,
     options: Options,
+    metrics: &Metrics,
 ) {
-    let group = tasks.clone();
-    tasks.spawn("deployer", async move {
-        let mut leadership = leadership;
-        while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
-            let term = group.child();
-            let (work, client, reach, options) =
-                (term.clone(), client.clone(), reach.clone(), options.clone());
-            term.supervise("deployer's term", OnError::Restart, move || {
-                hub(work.clone(), client.clone(), reach.clone(), options.clone())
-            });
-            let ended = leadership.wait_for(|leadership| !leadership.held).await.is_err();
-            term.cancel();
-            if ended {
-                return;
-            }
-        }
+    let counters = Counters::register(metrics);
+    lease::while_held(tasks, "deployer", leadership, move |term| {
+        let (work, client, reach) = (term.clone(), client.clone(), reach.clone());
+        let (options, counters) = (options.clone(), counters.clone());
+        term.supervise("deployer's term", OnError::Restart, move || {
+            let crew = Crew::new(&work, client.clone(), HUB, options.clone(), counters.clone());
+            hub(crew, client.clone(), reach.clone())
+        });
     });
 }
 
 /// Follows all ManagedClusters, until the watch fails.
-async fn hub(tasks: Tasks, client: Client, reach: Reach, options: Options) -> anyhow::Result<()> {
-    let mut crew = Crew::new(&tasks, client.clone(), HUB, options);
+async fn hub(mut crew: Crew, client: Client, reach: Reach) -> anyhow::Result<()> {
     let events = readable(Api::<_>::all(client), watch_config(HUB.watch)).default_backoff();
     let mut events = std::pin::pin!(events);
     let mut shown = None;
@@ -174,6 +156,9 @@ async fn hub(tasks: Tasks, client: Client, reach: Reach, options: Options) -> an
     }
     anyhow::bail!("the watch of ManagedClusters ended")
 }
+
+/// Workers that begin at a time: a parent with many clusters is not asked for all lists at once.
+const BEGINNING: usize = 16;
 
 /// How a program speaks with the parent.
 #[derive(Clone, Copy)]
@@ -214,8 +199,14 @@ fn paused(cluster: &ManagedCluster) -> Option<Trouble> {
 struct Crew {
     tasks: Tasks,
     client: Client,
+    contents: Contents,
     program: Program,
     options: Options,
+    counters: Counters,
+    /// For requests to the parent.
+    permits: Arc<Semaphore>,
+    /// For workers that begin: each lists its Descriptions, over a connection of its own.
+    beginning: Arc<Semaphore>,
     workers: HashMap<(String, String), Worker>,
 }
 
@@ -227,9 +218,19 @@ struct Worker {
 }
 
 impl Crew {
-    fn new(tasks: &Tasks, client: Client, program: Program, options: Options) -> Self {
+    fn new(tasks: &Tasks, client: Client, program: Program, options: Options, counters: Counters) -> Self {
         // A term of its own: whatever works in it ends with whoever has begun it.
-        Self { tasks: tasks.child(), client, program, options, workers: HashMap::new() }
+        Self {
+            tasks: tasks.child(),
+            contents: Contents::new(client.clone()),
+            client,
+            program,
+            options,
+            counters,
+            permits: Arc::new(Semaphore::new(IN_FLIGHT)),
+            beginning: Arc::new(Semaphore::new(BEGINNING)),
+            workers: HashMap::new(),
+        }
     }
 
     /// A ManagedCluster is so now, for the hub.
@@ -237,17 +238,7 @@ impl Crew {
         if Side::of(cluster) != Side::Hub || cluster.metadata.deletion_timestamp.is_some() {
             return self.dismiss(&place(cluster));
         }
-        let id = cluster.spec.cluster_id.to_ascii_lowercase();
-        let limits = limits(cluster);
-        self.appoint(cluster, paused(cluster), || {
-            let through = Arc::new(Through::new(reach.clone(), id.clone(), Identity::deployer()));
-            match limits {
-                Some((rate, burst)) => {
-                    Arc::new(Limited::new(through, f64::from_bits(rate), u32::try_from(burst).unwrap_or(1)))
-                }
-                None => through,
-            }
-        });
+        self.appoint(cluster, paused(cluster), || way(cluster, reach));
     }
 
     /// Makes sure that somebody works for a cluster.
@@ -268,13 +259,24 @@ impl Crew {
             let tasks = self.tasks.child();
             let transport = way();
             let child = Child::new(Arc::clone(&transport), self.options.parallelism);
-            let parent = Arc::new(KubeParent::new(self.client.clone(), namespace, self.program.name));
-            let working = Cluster::new(name.clone(), namespace.clone(), child, parent, self.options.clone());
+            let parent = Arc::new(KubeParent::new(
+                self.client.clone(),
+                namespace,
+                self.program.name,
+                self.contents.clone(),
+                Arc::clone(&self.permits),
+            ));
+            let (options, counters) = (self.options.clone(), self.counters.clone());
+            let working = Cluster::new(name.clone(), namespace.clone(), child, parent, options, counters);
             let descriptions = Api::namespaced(self.client.clone(), namespace);
             let descriptions =
                 readable(descriptions, watch_config(self.program.watch)).default_backoff().boxed();
-            let work = worker::work(Arc::clone(&working), descriptions, tasks.clone());
-            tasks.spawn(format!("deployer of {name}"), work);
+            let (work, beginning) = (Arc::clone(&working), Arc::clone(&self.beginning));
+            let group = tasks.clone();
+            tasks.spawn(format!("deployer of {name}"), async move {
+                let permit = beginning.acquire_owned().await.ok();
+                worker::work(work, descriptions, group, permit).await;
+            });
             let waiting = Arc::clone(&working);
             tasks.spawn(format!("way to {name}"), async move {
                 loop {
@@ -318,41 +320,21 @@ impl Drop for Crew {
     }
 }
 
+/// The hub's way into a cluster as the deployer there, no faster than its agent lets the parent be.
+pub fn way(cluster: &ManagedCluster, reach: &Reach) -> Arc<dyn Transport> {
+    let id = cluster.spec.cluster_id.to_ascii_lowercase();
+    let through = Arc::new(Through::new(reach.clone(), id, Identity::deployer()));
+    match limits(cluster) {
+        Some((rate, burst)) => {
+            Arc::new(Limited::new(through, f64::from_bits(rate), u32::try_from(burst).unwrap_or(1)))
+        }
+        None => through,
+    }
+}
+
 /// What the agent lets the parent ask of its cluster; a change of it is a new way there.
 fn limits(cluster: &ManagedCluster) -> Option<(u64, i32)> {
     let status = cluster.status.as_ref()?;
     let rate = status.kube_qps.filter(|rate| *rate > 0.0)?;
     Some((rate.to_bits(), status.kube_burst.unwrap_or(1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use api::clusters::{ManagedClusterSpec, ManagedClusterStatus};
-
-    use super::*;
-
-    #[test]
-    fn of_hub_and_agent_exactly_one_applies() {
-        let side = |mode, app_pusher| {
-            let mut cluster =
-                ManagedCluster::new("c", ManagedClusterSpec { sync_mode: mode, ..Default::default() });
-            cluster.status = Some(ManagedClusterStatus { app_pusher, ..ManagedClusterStatus::default() });
-            Side::of(&cluster)
-        };
-        for app_pusher in [None, Some(false), Some(true)] {
-            assert_eq!(side(SyncMode::Pull, app_pusher), Side::Agent);
-            assert_eq!(side(SyncMode::Push, app_pusher), Side::Hub);
-        }
-        assert_eq!(side(SyncMode::Dual, Some(true)), Side::Hub);
-        assert_eq!(side(SyncMode::Dual, Some(false)), Side::Agent);
-        assert_eq!(side(SyncMode::Dual, None), Side::Agent);
-        let mut cut_off = ManagedCluster::new(
-            "c",
-            ManagedClusterSpec { sync_mode: SyncMode::Dual, ..ManagedClusterSpec::default() },
-        );
-        let (app_pusher, use_socket) = (Some(true), Some(false));
-        cut_off.status =
-            Some(ManagedClusterStatus { app_pusher, use_socket, ..ManagedClusterStatus::default() });
-        assert_eq!(Side::of(&cut_off), Side::Agent);
-    }
 }

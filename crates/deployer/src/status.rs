@@ -1,5 +1,7 @@
 //! The status of a Description, from how its objects stand. Pure.
 
+use std::collections::BTreeSet;
+
 use api::{
     apps::{DescriptionPhase, DescriptionStatus, Feed, ManifestStatus},
     conditions::{self, Wanted},
@@ -53,6 +55,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) generation: i64,
     /// The objects, in the order of the feeds, and what was seen of each; then those that have yet to go.
     pub(crate) objects: Vec<(Feed, Option<&'a Seen>)>,
+    /// Which of them were refused from the beginning, so that there is nothing of them.
+    pub(crate) never_applied: BTreeSet<Feed>,
     /// How many of them are to go.
     pub(crate) leaving: usize,
     pub(crate) troubles: Vec<Trouble>,
@@ -68,7 +72,7 @@ pub(crate) fn next(before: &DescriptionStatus, facts: &Facts<'_>, now: Timestamp
     let mut next = DescriptionStatus {
         phase: before.phase,
         reason: before.reason.clone(),
-        manifest_statuses: manifest_statuses(&facts.objects),
+        manifest_statuses: manifest_statuses(facts),
         conditions: vec![],
     };
     if let Some(first) = troubles.first() {
@@ -88,7 +92,7 @@ pub(crate) fn next(before: &DescriptionStatus, facts: &Facts<'_>, now: Timestamp
     }
     ready(facts, &mut told);
     match facts.held {
-        Some(Held { going, of }) => {
+        Some(Held::TooMuch { going, of }) => {
             let Facts { namespace, name, generation, cluster, .. } = facts;
             let text = format!(
                 "{going} of the {of} objects that {cluster} runs would be gone with it; that waits until it is confirmed, \
@@ -99,7 +103,8 @@ pub(crate) fn next(before: &DescriptionStatus, facts: &Facts<'_>, now: Timestamp
         None if conditions::find(&before.conditions, DELETION_HELD).is_some() => {
             told.add(DELETION_HELD, "False", reasons::NOTHING_HELD, "No deletion waits to be confirmed.");
         }
-        None => {}
+        // It is told already, or there is nothing to tell.
+        Some(Held::Before) | None => {}
     }
     next.conditions = told.all;
     next
@@ -143,7 +148,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// One entry for each object; the statuses of the first of them, as many as fit.
-fn manifest_statuses(objects: &[(Feed, Option<&Seen>)]) -> Vec<ManifestStatus> {
+fn manifest_statuses(facts: &Facts<'_>) -> Vec<ManifestStatus> {
     let mut left = ALL;
     let entry = |(feed, seen): &(Feed, Option<&Seen>)| {
         let status = seen.and_then(|seen| seen.status.as_ref()).filter(|status| {
@@ -152,9 +157,10 @@ fn manifest_statuses(objects: &[(Feed, Option<&Seen>)]) -> Vec<ManifestStatus> {
             left -= if fits { size } else { 0 };
             fits
         });
-        ManifestStatus { feed: feed.clone(), observed_status: status.cloned() }
+        let never_applied = facts.never_applied.contains(feed).then_some(true);
+        ManifestStatus { feed: feed.clone(), observed_status: status.cloned(), never_applied }
     };
-    objects.iter().map(entry).collect()
+    facts.objects.iter().map(entry).collect()
 }
 
 /// What somebody has to do something about comes first.
@@ -215,6 +221,7 @@ mod tests {
             name: "d",
             generation: 3,
             objects,
+            never_applied: BTreeSet::new(),
             leaving: 0,
             troubles,
             finished: true,
@@ -301,7 +308,7 @@ mod tests {
     #[test]
     fn a_held_deletion_shows_the_command_that_confirms_it_and_is_taken_back_afterwards() {
         let mut held = facts(vec![], vec![]);
-        held.held = Some(Held { going: 60, of: 100 });
+        held.held = Some(Held::TooMuch { going: 60, of: 100 });
         let status = next(&DescriptionStatus::default(), &held, at(1));
         let condition = status.conditions.last().unwrap();
         assert_eq!((condition.type_.as_str(), condition.status.as_str()), ("DeletionHeld", "True"));

@@ -1,6 +1,6 @@
 //! One round over one Description: record, apply, prune, tell.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use api::{
     apps::{Description, DescriptionPhase, DescriptionStatus, Feed, ManifestStatus},
@@ -15,6 +15,8 @@ use crate::{
     book::Entry,
     brake::Held,
     cluster::{Cluster, Work},
+    contents,
+    counters::Counted,
     item::{Item, Key, title},
     parent::{NotWritten, Told, has_finalizer},
     prune,
@@ -43,6 +45,7 @@ pub(crate) async fn sync(cluster: &Arc<Cluster>, name: &str, work: Work) -> Outc
     if entry.is_deleting() && !has_finalizer(&description) {
         return Outcome::Done;
     }
+    let entry = if entry.is_whole() || entry.is_deleting() { entry } else { again(cluster, entry).await };
     let result = match halted {
         Some(why) => {
             // What happens meanwhile is not heard of.
@@ -68,27 +71,47 @@ pub(crate) async fn sync(cluster: &Arc<Cluster>, name: &str, work: Work) -> Outc
     }
 }
 
+/// Reads once more what could not be read of a Description.
+async fn again(cluster: &Cluster, entry: Entry) -> Entry {
+    let mut description = Description::clone(&entry.description);
+    contents::fill(cluster, &mut description).await;
+    if contents::missing(&description).next().is_none() {
+        cluster.put(description);
+    }
+    cluster.entry(&entry.name()).unwrap_or(entry)
+}
+
 /// Brings the objects into the cluster, and takes away what is not wanted any more.
 async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outcome, NotWritten> {
-    let entry = record(cluster, entry).await?;
     let name = entry.name();
     let mut again = Work::default();
+    let Recorded { entry, new, refused } = record(cluster, entry, work).await?;
+    let mut never_applied = entry.never_applied.clone();
+    again.keys.extend(refused.iter().cloned());
     // While the mode changes, another deployer may have taken everything away since the Description was listed here.
-    if entry.items.items.iter().any(|item| is_due(cluster, &name, item, work)) {
+    // What was just written to was there.
+    if new.is_empty() && entry.items.items.iter().any(|item| is_due(cluster, &name, item, work)) {
         cluster.parent.confirm(&entry.description).await?;
     }
     for stage in order::stages(&entry.items.items.iter().map(|item| item.feed.clone()).collect::<Vec<_>>()) {
         let stage = stage.into_iter().filter_map(|at| entry.items.items.get(at));
-        let now: Vec<&Item> = stage.filter(|item| is_due(cluster, &name, item, work)).collect();
-        let (cluster, entry) = (cluster, &entry);
+        let now = stage.filter(|item| is_due(cluster, &name, item, work) && !refused.contains(&item.key));
+        let now: Vec<&Item> = now.collect();
+        let (cluster, entry, new) = (cluster, &entry, &new);
         // How many requests are under way is the child's business.
-        let mut brought: FuturesUnordered<_> = now
-            .into_iter()
-            .map(|item| async move { (item, apply::bring(cluster, entry, item).await) })
-            .collect();
+        let mut brought: FuturesUnordered<_> =
+            now.into_iter()
+                .map(|item| async move {
+                    (item, apply::bring(cluster, entry, item, new.contains(&item.key)).await)
+                })
+                .collect();
         while let Some((item, result)) = brought.next().await {
-            if result.is_err() {
+            if let Err(trouble) = &result {
                 again.keys.insert(item.key.clone());
+                if trouble.reason == reasons::FORBIDDEN && new.contains(&item.key) {
+                    // That is an answer: nothing was written.
+                    never_applied.insert(item.feed.clone());
+                }
             }
             settle(cluster, entry, item, result).await;
         }
@@ -112,8 +135,9 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
     troubles.extend(pruned.troubles.clone());
     let entry = pruned.told(cluster, entry).await;
     let held = pruned.held.is_some();
-    tell(cluster, &entry, troubles, pruned.held).await?;
-    Ok(if again.keys.is_empty() && !failed_to_prune && !held { Outcome::Done } else { Outcome::Again(again) })
+    tell(cluster, &Entry { never_applied, ..entry.clone() }, troubles, pruned.held).await?;
+    let done = again.keys.is_empty() && !failed_to_prune && !held && entry.is_whole();
+    Ok(if done { Outcome::Done } else { Outcome::Again(again) })
 }
 
 /// Whether an item has to be looked at now: it is asked for, or has not been brought there as it is.
@@ -132,6 +156,7 @@ fn is_due(cluster: &Cluster, name: &str, item: &Item, work: &Work) -> bool {
 /// Keeps what came of an item.
 async fn settle(cluster: &Cluster, entry: &Entry, item: &Item, result: Result<Brought, Trouble>) {
     let name = entry.name();
+    cluster.counters.count(counted(&result), 1);
     let told = {
         let mut state = cluster.state.lock();
         let run = state.runs.entry(name.clone()).or_default();
@@ -157,22 +182,65 @@ async fn settle(cluster: &Cluster, entry: &Entry, item: &Item, result: Result<Br
     }
 }
 
+fn counted(result: &Result<Brought, Trouble>) -> Counted {
+    match result {
+        Ok(Brought { written: false, .. }) => Counted::Unchanged,
+        Ok(Brought { drift: Some(_), .. }) => Counted::Corrected,
+        Ok(_) => Counted::Applied,
+        Err(_) => Counted::Failed,
+    }
+}
+
+/// What is written down.
+struct Recorded {
+    entry: Entry,
+    /// What nobody has tried to apply since it was.
+    new: BTreeSet<Key>,
+    /// What was refused from the beginning, and still is.
+    refused: BTreeSet<Key>,
+}
+
 /// Writes down what is going to be applied, before it is: whoever comes after a kill knows what there may be.
-async fn record(cluster: &Arc<Cluster>, mut entry: Entry) -> Result<Entry, NotWritten> {
+async fn record(cluster: &Arc<Cluster>, mut entry: Entry, work: &Work) -> Result<Recorded, NotWritten> {
     if !has_finalizer(&entry.description) {
         let description = cluster.parent.set_finalizer(&entry.description, true).await?;
         entry = known(cluster, entry, description);
     }
-    let mut status = entry.description.status.clone().unwrap_or_default();
-    let missing = entry.items.items.iter().filter(|item| !entry.record.contains(&item.feed));
-    let missing: Vec<Feed> = missing.map(|item| item.feed.clone()).collect();
-    if missing.is_empty() {
-        return Ok(entry);
+    let (name, mut new, mut refused) = (entry.name(), BTreeSet::new(), BTreeSet::new());
+    loop {
+        let mut status = entry.description.status.clone().unwrap_or_default();
+        let items = Arc::clone(&entry.items);
+        let known_before = new.len();
+        for item in &items.items {
+            if !entry.record.contains(&item.feed) {
+                let feed = item.feed.clone();
+                status.manifest_statuses.push(ManifestStatus { feed, ..ManifestStatus::default() });
+                new.insert(item.key.clone());
+            } else if entry.never_applied.contains(&item.feed)
+                && !refused.contains(&item.key)
+                && is_due(cluster, &name, item, work)
+            {
+                // That there is nothing of it is true until it is applied: only if it would be, it is taken back.
+                if let Err(trouble) = apply::would_be_taken(cluster, &entry, item).await {
+                    refused.insert(item.key.clone());
+                    settle(cluster, &entry, item, Err(trouble)).await;
+                    continue;
+                }
+                let of_it = status.manifest_statuses.iter_mut().filter(|one| one.feed == item.feed);
+                of_it.for_each(|one| one.never_applied = None);
+                new.insert(item.key.clone());
+            }
+        }
+        if new.len() == known_before {
+            return Ok(Recorded { entry, new, refused });
+        }
+        let description = cluster.parent.write_status(&entry.description, &status).await?;
+        if description.metadata.deletion_timestamp.is_some() {
+            return Err(NotWritten::Raced);
+        }
+        // It may be a newer one by now, with more in it.
+        entry = known(cluster, entry, description);
     }
-    let as_status = |feed| ManifestStatus { feed, observed_status: None };
-    status.manifest_statuses.extend(missing.into_iter().map(as_status));
-    let description = cluster.parent.write_status(&entry.description, &status).await?;
-    Ok(known(cluster, entry, description))
 }
 
 /// The Description is so now, as the parent has answered to a write of ours.
@@ -215,18 +283,23 @@ async fn tell(
         let items: &[Item] = if entry.is_deleting() { &[] } else { &entry.items.items };
         let mut objects: Vec<_> = items.iter().map(|item| (item.feed.clone(), seen(&item.key))).collect();
         // What could not be read stands in the record as it did.
-        let wanted: std::collections::BTreeSet<&Feed> = items.iter().map(|item| &item.feed).collect();
+        let wanted: BTreeSet<&Feed> = items.iter().map(|item| &item.feed).collect();
         let kept = entry.record.iter().filter(|feed| !wanted.contains(feed));
         let kept = kept.filter(|feed| leaving.contains(feed) || !is_known(items, feed));
         let kept: Vec<_> = kept.map(|feed| (feed.clone(), seen(&Key::of(feed)))).collect();
         let count = kept.len();
         objects.extend(kept);
+        // What was found or brought there is something, whatever another deployer has noted down.
+        let is_there =
+            |feed: &Feed| state.tracked.get(&Key::of(feed)).is_some_and(|known| known.settled.is_some());
+        let never_applied = entry.never_applied.iter().filter(|feed| !is_there(feed)).cloned().collect();
         let facts = Facts {
             cluster: &cluster.name,
             namespace: &cluster.namespace,
             name: &entry.name(),
             generation: entry.generation(),
             objects,
+            never_applied,
             leaving: count,
             troubles,
             finished: state.runs.get(&entry.name()).and_then(|run| run.finished) == Some(entry.generation()),

@@ -1,5 +1,7 @@
 //! What the deployer does, as specifications: a worker between a cluster and a parent that are played.
 
+mod contents;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use api::{
@@ -15,6 +17,7 @@ use crate::{
     Options,
     child::Child,
     cluster::Cluster,
+    counters::Counters,
     fake::{CONFIG_MAPS, DEPLOYMENTS, FakeChild, FakeParent, NAMESPACES, description},
     trouble::Trouble,
     worker,
@@ -37,8 +40,9 @@ impl World {
     fn with(child: &Arc<FakeChild>, parent: &Arc<FakeParent>, options: Options) -> Self {
         let tasks = Tasks::new();
         let api = Child::new(child.clone(), options.parallelism);
-        let cluster = Cluster::new("c1".into(), "n".into(), api, parent.clone(), options);
-        tasks.spawn("worker", worker::work(cluster.clone(), parent.follow(), tasks.clone()));
+        let cluster =
+            Cluster::new("c1".into(), "n".into(), api, parent.clone(), options, Counters::default());
+        tasks.spawn("worker", worker::work(cluster.clone(), parent.follow(), tasks.clone(), None));
         Self { child: child.clone(), parent: parent.clone(), cluster, tasks }
     }
 
@@ -217,6 +221,75 @@ async fn a_missing_right_shows_the_command_that_grants_it() {
     assert!(message.contains("kubectl create clusterrole clusterway-deploy-deployments.apps"), "{message}");
     world.child.refuse("/web", None);
     world.until_phase("d", DescriptionPhase::Success).await;
+}
+
+fn no_right() -> Status {
+    Status::forbidden(r#"deployments.apps "web" is forbidden: User "x" cannot get resource "deployments""#)
+}
+
+fn never_applied(world: &World) -> Option<bool> {
+    let statuses = world.parent.get("d").unwrap().status.unwrap_or_default().manifest_statuses;
+    statuses.iter().find(|one| one.feed.name == "web").unwrap().never_applied
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_applied_for_want_of_a_right_keeps_no_description_from_being_deleted() {
+    let world = World::new();
+    world.child.refuse("/web", Some(no_right()));
+    world.parent.put(description("d", 0, &[web(&json!({})), map("a", "1")]));
+    world.until_phase("d", DescriptionPhase::Failure).await;
+    assert_eq!(never_applied(&world), Some(true));
+    // While nothing changes nothing is written, and a restart changes nothing about that.
+    world.rest().await;
+    world.parent.take_writes();
+    world.rest().await;
+    let world = world.restart().await;
+    world.rest().await;
+    assert_eq!((world.parent.take_writes(), never_applied(&world)), (0, Some(true)));
+    world.parent.delete("d");
+    world.until("d is gone", |world| world.parent.get("d").is_none()).await;
+    assert!(world.names(CONFIG_MAPS).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_applied_before_a_right_was_taken_away_keeps_its_description_until_it_is_back() {
+    let world = World::new();
+    world.child.refuse("/web", Some(no_right()));
+    world.parent.put(description("d", 0, &[web(&json!({}))]));
+    world.until_phase("d", DescriptionPhase::Failure).await;
+    world.child.refuse("/web", None);
+    world.until_phase("d", DescriptionPhase::Success).await;
+    assert_eq!(never_applied(&world), None);
+    world.child.refuse("/web", Some(no_right()));
+    let world = world.restart().await;
+    world.until_phase("d", DescriptionPhase::Failure).await;
+    assert_eq!(never_applied(&world), None);
+    world.parent.delete("d");
+    world.rest().await;
+    assert!(world.parent.get("d").is_some(), "the Deployment is there");
+    world.child.refuse("/web", None);
+    world.until("d is gone", |world| world.parent.get("d").is_none()).await;
+    assert!(world.names(DEPLOYMENTS).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_at_any_moment_after_a_right_was_granted_leaves_no_orphan() {
+    for kill_after in 0..120 {
+        let world = World::new();
+        world.child.refuse("/web", Some(no_right()));
+        world.parent.put(description("d", 0, &[web(&json!({}))]));
+        world.until_phase("d", DescriptionPhase::Failure).await;
+        world.child.refuse("/web", None);
+        world.cluster.try_now();
+        for _ in 0..kill_after {
+            tokio::task::yield_now().await;
+        }
+        world.kill().await;
+        assert!(
+            never_applied(&world).is_none() || world.names(DEPLOYMENTS).is_empty(),
+            "nothing is there that is said never to have been ({kill_after})"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -409,6 +482,36 @@ async fn many_descriptions_deleted_together_are_a_mass_deletion_and_few_objects_
     world.rest().await;
     let left = world.names(CONFIG_MAPS).len();
     assert!(left >= 20, "{left} are left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_does_not_release_what_waits_because_of_what_was_deleted_before() {
+    let world = World::new();
+    for n in 0..20 {
+        world.parent.put(description(&format!("d{n}"), n, &[map(&format!("m{n:03}"), "1")]));
+    }
+    world.until("all are there", |world| world.names(CONFIG_MAPS).len() == 20).await;
+    // One after the other, each gone before the next is asked for, until the brake holds one.
+    let mut held = None;
+    for n in 0..20 {
+        let name = format!("d{n}");
+        world.parent.delete(&name);
+        let is_held = |world: &World| world.parent.condition(&name, "DeletionHeld").0 == "True";
+        world.until("gone or held", |world| world.parent.get(&name).is_none() || is_held(world)).await;
+        if is_held(&world) {
+            held = Some(name);
+            break;
+        }
+    }
+    let held = held.expect("more than half of what there was is held");
+    let told = world.parent.condition(&held, "DeletionHeld");
+    let left = world.names(CONFIG_MAPS).len();
+    let world = world.restart().await;
+    world.parent.take_writes();
+    sleep(Duration::from_secs(50)).await;
+    assert_eq!((world.names(CONFIG_MAPS).len(), world.parent.take_writes()), (left, 0));
+    assert_eq!(world.parent.condition(&held, "DeletionHeld"), told);
+    world.until("it is gone afterwards", |world| world.parent.get(&held).is_none()).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,10 +14,15 @@ use kube::{
 };
 use rand::RngExt as _;
 use runtime::{Backoff, Tasks};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     cluster::{Cluster, Work},
+    contents::with_contents,
+    counters::Share,
     sync::{Outcome, sync},
     watches::Watches,
 };
@@ -26,25 +31,44 @@ use crate::{
 const WAITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_mins(1)];
 /// Objects whose changes are not heard of, as they may not be watched, are looked at so often.
 const LOOK_EVERY: Duration = Duration::from_mins(5);
+/// Descriptions whose Contents are read at a time.
+const READ: usize = 8;
+/// What is due within this time counts as pending: changes of a status that are gathered, and races.
+const PENDING: Duration = Duration::from_secs(1);
 /// The wait after a race.
 const SOON: Duration = Duration::from_millis(200);
 
 type Round = BoxFuture<'static, (String, Outcome)>;
 
-/// Works until `descriptions` ends.
+/// Works until `descriptions` ends. `beginning` is kept until they were listed once, or could not be.
 pub(crate) async fn work(
     cluster: Arc<Cluster>,
     descriptions: impl Stream<Item = watcher::Result<Event<Description>>> + Send,
     tasks: Tasks,
+    beginning: Option<OwnedSemaphorePermit>,
 ) {
+    // In their order, while the objects of some are still being read.
+    let reading = Arc::clone(&cluster);
+    let descriptions = descriptions
+        .map(move |event| {
+            let cluster = Arc::clone(&reading);
+            async move { with_contents(&cluster, event).await }
+        })
+        .buffered(READ);
     let mut worker = Worker {
         watches: Watches::new(tasks),
         rounds: FuturesUnordered::new(),
         running: BTreeSet::new(),
         failures: BTreeMap::new(),
         shown: None,
+        beginning,
+        pending: Share::of(&cluster.counters.pending),
+        unlisted: Share::of(&cluster.counters.unlisted),
         cluster,
     };
+    let mut working = Share::of(&worker.cluster.counters.clusters);
+    working.set(1);
+    worker.unlisted.set(1);
     let mut descriptions = std::pin::pin!(descriptions);
     loop {
         let next = worker.begin();
@@ -76,6 +100,10 @@ struct Worker {
     failures: BTreeMap<String, Backoff>,
     /// The names a list has shown so far.
     shown: Option<BTreeSet<String>>,
+    beginning: Option<OwnedSemaphorePermit>,
+    /// What this cluster adds to the metrics.
+    pending: Share,
+    unlisted: Share,
 }
 
 impl Worker {
@@ -86,13 +114,18 @@ impl Worker {
                 self.shown.get_or_insert_default().insert(description.name_any());
                 self.cluster.put(description);
             }
-            Ok(Event::InitDone) => self.cluster.listed(&self.shown.take().unwrap_or_default()),
+            Ok(Event::InitDone) => {
+                self.cluster.listed(&self.shown.take().unwrap_or_default());
+                self.unlisted.set(0);
+                self.beginning = None;
+            }
             Ok(Event::Apply(description)) => self.cluster.put(description),
             Ok(Event::Delete(description)) => {
                 self.failures.remove(&description.name_any());
                 self.cluster.gone(&description.name_any());
             }
             Err(error) => {
+                self.beginning = None;
                 tracing::debug!(cluster = self.cluster.name, %error, "the watch of Descriptions failed, trying again");
             }
         }
@@ -108,6 +141,8 @@ impl Worker {
         let waiting = state.due.iter().filter(|(name, _)| !self.running.contains(*name));
         let (due, later): (Vec<_>, Vec<_>) = waiting.partition(|(_, due)| due.at <= now);
         let next = later.iter().map(|(_, due)| due.at).min();
+        let soon = later.iter().filter(|(_, due)| due.at <= now + PENDING).count();
+        self.pending.set(due.len() + soon + self.running.len());
         let places = self.cluster.options.descriptions.max(1).saturating_sub(self.running.len());
         let names: Vec<String> = due.into_iter().take(places).map(|(name, _)| name.clone()).collect();
         for name in names {

@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use api::{
-    apps::{Deployer, Description, DescriptionSpec},
+    apps::{Deployer, Description, Feed},
     names::{
-        apps::{annotations::RENDERED, finalizers, generic_description, labels},
+        apps::{annotations::RENDERED, finalizers, generic_description, helm_description, labels},
+        deployer::annotations::SUBSCRIPTION_PAUSED,
         labels::{CLUSTER_ID, CLUSTER_NAME, CONTROLLER_MANAGER, CREATED_BY},
     },
 };
-use k8s_openapi::ByteString;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    contents::Packed,
     key::Name,
     marks,
     parent::Write,
-    world::{BaseRecord, DescriptionRecord, content},
+    world::{BaseRecord, DescriptionRecord},
 };
 
 /// The longest value of a label.
@@ -40,9 +41,28 @@ impl Provenance {
     }
 }
 
-/// The name of the Description of a Base.
-pub(crate) fn name(base: &Name) -> Name {
-    Name::new(base.namespace.clone(), generic_description(&base.name))
+/// A Base has a Description for each of them that has something to do.
+pub(crate) const DEPLOYERS: [Deployer; 2] = [Deployer::Generic, Deployer::Helm];
+
+/// In which of a Base's Descriptions a feed is.
+pub(crate) fn deployer_of(feed: &Feed) -> Deployer {
+    if feed.is_chart() { Deployer::Helm } else { Deployer::Generic }
+}
+
+/// The name of the Description that a Base has for a deployer.
+pub(crate) fn name(base: &Name, deployer: Deployer) -> Name {
+    let name = match deployer {
+        Deployer::Generic => generic_description(&base.name),
+        Deployer::Helm => helm_description(&base.name),
+    };
+    Name::new(base.namespace.clone(), name)
+}
+
+/// The Base whose Description has this name.
+pub(crate) fn base_of(description: &Name) -> Option<Name> {
+    let name = &description.name;
+    let base = name.strip_suffix("-generic").or_else(|| name.strip_suffix("-helm"))?;
+    Some(Name::new(description.namespace.clone(), base))
 }
 
 /// Whether a Description holds what was rendered from these inputs. What an override that waits would change now is no
@@ -52,12 +72,11 @@ pub(crate) fn is_up_to_date(there: &DescriptionRecord, inputs: &str) -> bool {
     recorded.is_some_and(|recorded| recorded.inputs == inputs && recorded.content == there.content)
 }
 
-/// A new Description.
-pub(crate) fn create(base: &BaseRecord, inputs: &str, objects: Vec<Vec<u8>>) -> Write {
-    let name = name(&base.meta.name);
-    let provenance =
-        Provenance { inputs: inputs.to_owned(), content: content(objects.iter().map(Vec::as_slice)) };
-    let body = json!({
+/// A new Description; `paused`: its Subscription is.
+pub(crate) fn create(base: &BaseRecord, inputs: &str, packed: &Packed, paused: bool) -> Write {
+    let name = name(&base.meta.name, packed.spec.deployer);
+    let provenance = Provenance { inputs: inputs.to_owned(), content: packed.content.clone() };
+    let mut body = json!({
         "apiVersion": format!("{}/{}", api::apps::GROUP, api::apps::VERSION),
         "kind": "Description",
         "metadata": {
@@ -68,16 +87,29 @@ pub(crate) fn create(base: &BaseRecord, inputs: &str, objects: Vec<Vec<u8>>) -> 
             "finalizers": [finalizers::APPS],
             "ownerReferences": [owner(base)],
         },
-        "spec": spec(objects),
+        "spec": packed.spec,
     });
+    if paused {
+        body["metadata"]["annotations"][SUBSCRIPTION_PAUSED] = json!("true");
+    }
     Write::Create(name.collection::<Description>(), body)
 }
 
-/// What has to change of a Description; none where nothing has. Without objects only its metadata is looked at.
+/// Hands on whether the Subscription is paused; none where the Description says so already.
+pub(crate) fn pause(there: &DescriptionRecord, paused: bool) -> Option<Write> {
+    let value = paused.then_some("true");
+    let patch = json!({ "metadata": {
+        "resourceVersion": there.meta.resource_version,
+        "annotations": { SUBSCRIPTION_PAUSED: value },
+    } });
+    (there.paused != paused).then(|| Write::Merge(there.meta.name.path::<Description>(), patch))
+}
+
+/// What has to change of a Description; none where nothing has. Without a spec only its metadata is looked at.
 pub(crate) fn update(
     base: &BaseRecord,
     there: &DescriptionRecord,
-    rendered: Option<(&str, Vec<Vec<u8>>)>,
+    rendered: Option<(&str, &Packed)>,
 ) -> Option<Write> {
     let mut metadata = Map::new();
     let changed = marks::labels(&there.meta.labels, &labels(base), |_, _| false);
@@ -91,15 +123,20 @@ pub(crate) fn update(
         metadata.insert("finalizers".to_owned(), json!(all));
     }
     let mut patch = Map::new();
-    if let Some((inputs, objects)) = rendered {
-        let content = content(objects.iter().map(Vec::as_slice));
-        let changed = content != there.content;
-        let written = Provenance { inputs: inputs.to_owned(), content }.written();
+    if let Some((inputs, Packed { spec, content })) = rendered {
+        // What it holds may stay where it is, unless its cluster cannot read it there.
+        let unreadable = spec.contents.is_empty() && there.contents().next().is_some();
+        let changed = *content != there.content || unreadable;
+        let written = Provenance { inputs: inputs.to_owned(), content: content.clone() }.written();
         if there.rendered.as_ref() != Some(&written) {
             metadata.insert("annotations".to_owned(), json!({ RENDERED: written }));
         }
-        if changed || there.deployer != Deployer::Generic {
-            patch.insert("spec".to_owned(), json!(spec(objects)));
+        if changed || there.deployer != spec.deployer {
+            let mut spec = json!(spec);
+            if spec.get("contents").is_none() {
+                spec["contents"] = Value::Null;
+            }
+            patch.insert("spec".to_owned(), spec);
         }
     }
     if metadata.is_empty() && patch.is_empty() {
@@ -116,15 +153,6 @@ pub(crate) fn orphan(there: &DescriptionRecord) -> Write {
         "metadata": { "resourceVersion": there.meta.resource_version, "ownerReferences": null },
     });
     Write::Merge(there.meta.name.path::<Description>(), patch)
-}
-
-fn spec(objects: Vec<Vec<u8>>) -> DescriptionSpec {
-    DescriptionSpec {
-        deployer: Deployer::Generic,
-        charts: Vec::new(),
-        raw: objects.into_iter().map(ByteString).collect(),
-        chart_raw: Vec::new(),
-    }
 }
 
 /// No blockOwnerDeletion: it would take the right to update the Base's finalizers.

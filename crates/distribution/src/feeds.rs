@@ -1,9 +1,9 @@
-//! Manifests that are somebody's feed: marked, and kept from deletion (contract 5.6, 5.8).
+//! Manifests and HelmCharts that are somebody's feed: marked, and kept from deletion (contract 5.6, 5.8).
 
 use std::collections::BTreeMap;
 
 use api::{
-    apps::{Manifest, Subscription},
+    apps::{HelmChart, Manifest, Subscription},
     names::apps::{annotations::FEED_PROTECTION, finalizers},
 };
 use serde_json::{Map, Value, json};
@@ -13,28 +13,39 @@ use crate::{
     key::Name,
     marks,
     parent::{Refusal, Write},
-    world::{ManifestRecord, SubscriptionRecord},
+    world::{FeedRecord, Known, SubscriptionRecord},
 };
 
 /// How many Subscriptions a message names.
 const NAMED: usize = 5;
 
 /// One look at a Manifest.
-pub(crate) async fn examine(hub: &Hub, name: &Name) -> Result<(), Refusal> {
-    let Some(manifest) = hub.world.manifest(name) else { return Ok(()) };
+pub(crate) async fn examine_manifest(hub: &Hub, name: &Name) -> Result<(), Refusal> {
+    match hub.world.manifest(name) {
+        Some(manifest) => examine::<Manifest>(hub, &manifest).await,
+        None => Ok(()),
+    }
+}
+
+/// One look at a HelmChart.
+pub(crate) async fn examine_chart(hub: &Hub, name: &Name) -> Result<(), Refusal> {
+    match hub.world.chart(name) {
+        Some(chart) => examine::<HelmChart>(hub, &chart).await,
+        None => Ok(()),
+    }
+}
+
+async fn examine<K: Known>(hub: &Hub, manifest: &FeedRecord) -> Result<(), Refusal> {
+    let path = manifest.meta.name.path::<K>();
     let users = manifest.feed.as_ref().map(|feed| hub.world.subscriptions_with(feed)).unwrap_or_default();
     let users: Vec<&SubscriptionRecord> = users.iter().map(AsRef::as_ref).filter(|user| uses(user)).collect();
     if !hub.options.protect_feeds && manifest.meta.deleting && !users.is_empty() {
-        return forget(hub, &manifest, &users).await;
+        return forget(hub, manifest, &users).await;
     }
     let held_by = if hub.options.protect_feeds { finalizers::FEED_PROTECTION } else { finalizers::APPS };
-    match patch(&manifest, &users, held_by) {
-        Some(Patch { body, releases: true }) => {
-            hub.parent.write(Write::Merge(name.path::<Manifest>(), body)).await.map(drop)
-        }
-        Some(Patch { body, releases: false }) => {
-            hub.write::<Manifest>(Write::Merge(name.path::<Manifest>(), body)).await
-        }
+    match patch(manifest, &users, held_by) {
+        Some(Patch { body, releases: true }) => hub.parent.write(Write::Merge(path, body)).await.map(drop),
+        Some(Patch { body, releases: false }) => hub.write::<K>(Write::Merge(path, body)).await,
         None => Ok(()),
     }
 }
@@ -51,7 +62,7 @@ struct Patch {
 }
 
 /// Takes the feed from its Subscriptions: its deletion takes it from the clusters, too.
-async fn forget(hub: &Hub, manifest: &ManifestRecord, users: &[&SubscriptionRecord]) -> Result<(), Refusal> {
+async fn forget(hub: &Hub, manifest: &FeedRecord, users: &[&SubscriptionRecord]) -> Result<(), Refusal> {
     for user in users {
         let left = user.spec.feeds.iter().filter(|feed| Some(*feed) != manifest.feed.as_ref());
         let patch = json!({
@@ -64,7 +75,7 @@ async fn forget(hub: &Hub, manifest: &ManifestRecord, users: &[&SubscriptionReco
     Ok(())
 }
 
-fn patch(manifest: &ManifestRecord, users: &[&SubscriptionRecord], held_by: &str) -> Option<Patch> {
+fn patch(manifest: &FeedRecord, users: &[&SubscriptionRecord], held_by: &str) -> Option<Patch> {
     let meta = &manifest.meta;
     let mut metadata = Map::new();
     let wanted: BTreeMap<String, String> =

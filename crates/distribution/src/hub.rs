@@ -7,6 +7,8 @@ use kube::Resource;
 use placement::overrides::Limits;
 use serde_json::json;
 
+use tokio::sync::Semaphore;
+
 use crate::{
     Options,
     parent::{Note, Parent, Refusal, Write},
@@ -18,11 +20,13 @@ pub(crate) struct Hub {
     pub(crate) parent: Arc<dyn Parent>,
     pub(crate) options: Options,
     pub(crate) limits: Arc<Limits>,
+    /// Whose turn it is to make a Content.
+    pub(crate) making: Semaphore,
 }
 
 impl Hub {
     pub(crate) fn new(world: Arc<World>, parent: Arc<dyn Parent>, options: Options) -> Self {
-        Self { world, parent, options, limits: Arc::default() }
+        Self { world, parent, options, limits: Arc::default(), making: Semaphore::new(1) }
     }
 
     /// Writes an object, and knows it from then on as it is written.

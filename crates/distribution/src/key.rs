@@ -52,24 +52,41 @@ pub(crate) enum Key {
     Base(Name),
     /// It is let go where its cluster is lost.
     Description(Name),
+    /// It is deleted where nobody refers to it.
+    Content(Name),
     /// It is marked as somebody's feed.
     Manifest(Name),
+    /// It is marked as somebody's feed.
+    HelmChart(Name),
     /// It is marked with its feed.
     Globalization(Name),
     /// It is marked with its feed.
     Localization(Name),
 }
 
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, name) = match self {
+impl Key {
+    fn parts(&self) -> (&'static str, &Name) {
+        match self {
             Self::Subscription(name) => ("Subscription", name),
             Self::Base(name) => ("Base", name),
             Self::Description(name) => ("Description", name),
+            Self::Content(name) => ("Content", name),
             Self::Manifest(name) => ("Manifest", name),
+            Self::HelmChart(name) => ("HelmChart", name),
             Self::Globalization(name) => ("Globalization", name),
             Self::Localization(name) => ("Localization", name),
-        };
+        }
+    }
+
+    /// The kind of the object.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.parts().0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = self.parts();
         write!(f, "{kind} {name}")
     }
 }

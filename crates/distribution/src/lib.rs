@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Subscription ─► subscription: placement chooses clusters ─► one Base for each
-//! Base ─► base: Manifests of its feeds ─► render: overrides ─► Description ─► (deployer) ─► its status
+//! Base ─► base: Manifests and HelmCharts of its feeds ─► render: overrides ─► Descriptions ─► (deployer) ─► their status
 //! status ─► sum ─► Subscription
 //! ```
 //!
@@ -17,14 +17,18 @@
 //! * One feed that is missing, one cluster that refuses keeps nothing from the others.
 //! * Nothing of an object or an override is in a message or a log but names, kinds and paths.
 //!
-//! Deliberately absent: any way to a child, and charts. Which deployer applies a Description is not decided here.
+//! Deliberately absent: any way to a child, and how charts are fetched and installed. Which deployer applies a Description is not
+//! decided here.
 
 mod base;
 mod bindings;
+mod contents;
+mod counters;
 mod description;
 mod feeds;
 mod hub;
 mod key;
+mod lost;
 mod marks;
 mod outcome;
 mod parent;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use runtime::Backoff;
 use tokio::{sync::Notify, time::Instant};
 
-use crate::key::Key;
+use crate::{counters::Counters, key::Key};
 
 /// The first wait after a failure, and the longest.
 const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_mins(1)];
@@ -20,6 +20,7 @@ const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_mins(1)
 /// The queue. Whoever takes a key works on it alone until it is done.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
+    counters: Counters,
     state: Mutex<State>,
     news: Notify,
 }
@@ -49,9 +50,17 @@ pub(crate) struct Failed {
 }
 
 impl Queue {
+    /// An empty queue that tells how much is in it.
+    pub(crate) fn new(counters: Counters) -> Self {
+        Self { counters, ..Self::default() }
+    }
+
     /// To be looked at, now.
     pub(crate) fn wake(&self, key: Key, priority: i32) {
-        self.state.lock().ready(key, priority);
+        let mut state = self.state.lock();
+        state.ready(key, priority);
+        self.tell(&state);
+        drop(state);
         self.news.notify_one();
     }
 
@@ -70,6 +79,7 @@ impl Queue {
                 if let Some((_, key)) = state.ready.pop_first() {
                     state.places.remove(&key);
                     state.running.insert(key.clone());
+                    self.tell(&state);
                     if !state.ready.is_empty() {
                         // One notification may stand for several keys.
                         self.news.notify_one();
@@ -109,9 +119,16 @@ impl Queue {
         if let Some(priority) = again {
             state.ready(key.clone(), priority);
         }
+        self.tell(&state);
         drop(state);
+        self.counters.looked_at(key, success);
         self.news.notify_one();
         failed
+    }
+
+    fn tell(&self, state: &State) {
+        let pending = state.ready.len() + state.running.len();
+        self.counters.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
     }
 
     /// Whether nothing is to be done, now or later.

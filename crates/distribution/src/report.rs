@@ -28,6 +28,8 @@ pub(crate) struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Said {
     holds: bool,
+    /// Whether that is decided: it is not Unknown.
+    decided: bool,
     generation: Option<i64>,
     reason: String,
     message: String,
@@ -70,6 +72,7 @@ impl From<&Condition> for Said {
     fn from(condition: &Condition) -> Self {
         Self {
             holds: condition.status == "True",
+            decided: condition.status != "Unknown",
             generation: condition.observed_generation,
             reason: condition.reason.clone(),
             message: cut(&condition.message),
@@ -119,6 +122,9 @@ impl Report {
         if let Some(held) = self.held.as_ref().filter(|held| held.holds) {
             return Standing::Waiting(held.words());
         }
+        if !applied.decided {
+            return Standing::Waiting(applied.words());
+        }
         if !applied.holds && [reasons::PAUSED, reasons::FROZEN].contains(&applied.reason.as_str()) {
             return Standing::Waiting(applied.words());
         }
@@ -138,7 +144,8 @@ impl Report {
     /// Why what is to go has not gone, if there is more to say of it than that it takes its time.
     pub(crate) fn holds_on(&self) -> Option<String> {
         let held = self.held.as_ref().filter(|held| held.holds);
-        held.or_else(|| self.applied.as_ref().filter(|applied| !applied.holds)).map(Said::words)
+        held.or_else(|| self.applied.as_ref().filter(|applied| !applied.holds && applied.decided))
+            .map(Said::words)
     }
 }
 

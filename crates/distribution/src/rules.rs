@@ -40,10 +40,14 @@ async fn examine<K: Known>(hub: &Hub, name: &Name) -> Result<(), Refusal> {
     if !here {
         return Ok(());
     }
-    let uid = rule.feed().and_then(|feed| Some((hub.world.manifest_of(&feed)?.meta.uid.clone(), feed.kind)));
-    let Some(metadata) = marks_of(&rule, &uid.into_iter().collect()) else { return Ok(()) };
-    hub.write::<K>(Write::Merge(path, json!({ "metadata": metadata }))).await?;
-    if let Err(why) = &rule.rule {
+    let uid = rule.feed().and_then(|feed| Some((hub.world.source_of(&feed)?.meta.uid.clone(), feed.kind)));
+    if let Some(metadata) = marks_of(&rule, &uid.into_iter().collect()) {
+        hub.write::<K>(Write::Merge(path, json!({ "metadata": metadata }))).await?;
+    }
+    let why = rule.rule.as_ref().err();
+    if hub.world.is_news(name, why.map(String::as_str))
+        && let Some(why) = why
+    {
         let text = format!("It is for nothing until it is corrected: {why}.");
         let note = Note { warning: true, reason: String::from("FailedApplyingOverrides"), text };
         hub.tell::<K>(&rule.meta, &note).await;

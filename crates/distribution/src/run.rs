@@ -10,7 +10,7 @@ use std::{
 };
 
 use api::{
-    apps::{Base, Description, Globalization, Localization, Manifest, Subscription},
+    apps::{Base, Content, Description, Globalization, HelmChart, Localization, Manifest, Subscription},
     clusters::ManagedCluster,
 };
 use futures_util::StreamExt as _;
@@ -23,11 +23,18 @@ use kube::{
     },
 };
 use kubeio::Transport;
-use runtime::{OnError, Tasks, events::Events, lease::Leadership, watch::readable};
+use runtime::{
+    OnError, Tasks,
+    events::Events,
+    lease::{self, Leadership},
+    metrics::Metrics,
+    watch::readable,
+};
 use tokio::sync::{Notify, watch};
 
 use crate::{
     Options,
+    counters::Counters,
     hub::Hub,
     key::Name,
     parent::KubeParent,
@@ -37,7 +44,7 @@ use crate::{
 };
 
 /// The kinds that are followed.
-const KINDS: usize = 7;
+const KINDS: usize = 9;
 
 /// Starts the distribution in this process. It works while `leadership` is held; everything it does is safe should two
 /// processes believe to lead. `transport` leads to the parent, as `client` does.
@@ -47,41 +54,32 @@ pub fn start(
     transport: Arc<dyn Transport>,
     leadership: watch::Receiver<Leadership>,
     options: Options,
+    metrics: &Metrics,
 ) {
-    let group = tasks.clone();
-    tasks.spawn("distribution", lead(group, client, transport, leadership, options));
-}
-
-async fn lead(
-    tasks: Tasks,
-    client: Client,
-    transport: Arc<dyn Transport>,
-    mut leadership: watch::Receiver<Leadership>,
-    options: Options,
-) {
-    while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
-        tracing::info!("the distribution begins");
-        let term = tasks.child();
-        begin(&term, &client, Arc::clone(&transport), options.clone());
-        let ended = leadership.wait_for(|leadership| !leadership.held).await.is_err();
-        term.cancel();
-        tracing::info!("the distribution ends");
-        if ended {
-            return;
-        }
-    }
+    let counters = Counters::register(metrics);
+    lease::while_held(tasks, "distribution", leadership, move |term| {
+        begin(term, &client, Arc::clone(&transport), options.clone(), counters.clone());
+    });
 }
 
 /// Follows the parent, and works from the moment on at which everything has been listed once.
-fn begin(tasks: &Tasks, client: &Client, transport: Arc<dyn Transport>, options: Options) {
-    let world = Arc::new(World::new(Arc::new(Queue::default())));
+fn begin(
+    tasks: &Tasks,
+    client: &Client,
+    transport: Arc<dyn Transport>,
+    options: Options,
+    counters: Counters,
+) {
+    let world = Arc::new(World::new(Arc::new(Queue::new(counters))));
     let listed = Arc::new(Listed::default());
     let reserved = options.reserved_namespace.clone();
     follow::<ManagedCluster>(tasks, Api::all(client.clone()), &world, &listed);
     follow::<Subscription>(tasks, Api::all(client.clone()), &world, &listed);
     follow::<Base>(tasks, Api::all(client.clone()), &world, &listed);
     follow::<Description>(tasks, Api::all(client.clone()), &world, &listed);
+    follow::<Content>(tasks, Api::namespaced(client.clone(), &reserved), &world, &listed);
     follow::<Manifest>(tasks, Api::namespaced(client.clone(), &reserved), &world, &listed);
+    follow::<HelmChart>(tasks, Api::all(client.clone()), &world, &listed);
     follow::<Globalization>(tasks, Api::all(client.clone()), &world, &listed);
     follow::<Localization>(tasks, Api::all(client.clone()), &world, &listed);
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::{
-    apps::{Base, Subscription, SubscriptionStatus},
+    apps::{Base, Deployer, Subscription, SubscriptionStatus},
     conditions::{self, Wanted},
     names::{
         apps::{
@@ -28,7 +28,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     bindings::{self, Step},
-    description,
+    description::{self, DEPLOYERS, deployer_of},
     hub::Hub,
     key::Name,
     marks,
@@ -138,6 +138,11 @@ fn places(
     for base in bases {
         here.entry(&base.meta.name.namespace).or_default().push(base);
     }
+    let feeds = &subscription.spec.feeds;
+    let deployers: Vec<Deployer> = DEPLOYERS
+        .into_iter()
+        .filter(|deployer| feeds.iter().any(|feed| deployer_of(feed) == *deployer))
+        .collect();
     let place = |key: &String| {
         let parsed = ClusterKey::parse(key)?;
         let namespace = parsed.namespace();
@@ -154,7 +159,13 @@ fn places(
                 .map(|cluster| cluster.cluster.id.clone())
                 .or_else(|| base.map(|base| base.meta.label(CLUSTER_ID).to_owned())),
             outcome,
-            description: base.and_then(|base| hub.world.description(&description::name(&base.meta.name))),
+            descriptions: deployers
+                .iter()
+                .map(|deployer| {
+                    let name = base.map(|base| description::name(&base.meta.name, *deployer));
+                    (*deployer, name.and_then(|name| hub.world.description(&name)))
+                })
+                .collect(),
             refusal: hub.world.refusal(&subscription.meta.name, namespace),
         })
     };
@@ -272,7 +283,13 @@ async fn take(hub: &Hub, subscription: &SubscriptionRecord, step: Step) -> Resul
 /// Why a cluster does not let go of what it got, if it says so.
 fn holding(hub: &Hub, base: &BaseRecord) -> Option<String> {
     let name = &base.meta.name;
-    let why = hub.world.description(&description::name(name))?.report.holds_on()?;
+    let there = DEPLOYERS
+        .into_iter()
+        .filter_map(|deployer| hub.world.description(&description::name(name, deployer))?.report.holds_on());
+    let why = there.collect::<Vec<_>>().join(" ");
+    if why.is_empty() {
+        return None;
+    }
     let cluster = hub.world.cluster_in(&name.namespace, base.meta.label(CLUSTER_ID));
     let cluster = cluster.map_or_else(|| name.namespace.clone(), |record| record.cluster.key.to_string());
     Some(format!("{cluster}: {why}"))

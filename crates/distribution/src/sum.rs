@@ -6,13 +6,16 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use api::{
-    apps::{AggregatedStatus, Feed, FeedStatus, FeedStatusPerCluster, ReplicaStatus, SubscriptionStatus},
+    apps::{
+        AggregatedStatus, Deployer, Feed, FeedStatus, FeedStatusPerCluster, ReplicaStatus, SubscriptionStatus,
+    },
     conditions::{self, Wanted},
     names::apps::conditions::{DEGRADED, FEEDS_FOUND, OVERRIDES_APPLIED, PROGRESSING, READY},
 };
 use jiff::Timestamp;
 
 use crate::{
+    description::deployer_of,
     outcome::{Outcome, Problem, Sort},
     report::Standing,
     world::{DescriptionRecord, SubscriptionRecord},
@@ -35,7 +38,8 @@ pub(crate) struct Place {
     pub(crate) lost: bool,
     /// What became of its Base; none where there is no Base yet.
     pub(crate) outcome: Option<Arc<Outcome>>,
-    pub(crate) description: Option<Arc<DescriptionRecord>>,
+    /// The Description of each deployer that has a feed; none where there is no Description yet.
+    pub(crate) descriptions: Vec<(Deployer, Option<Arc<DescriptionRecord>>)>,
     /// Why it has no Base.
     pub(crate) refusal: Option<String>,
 }
@@ -48,7 +52,7 @@ impl Place {
         let Some(outcome) = &self.outcome else {
             return Standing::Waiting(String::from("its Base is being made"));
         };
-        let problem = outcome.problems.iter().find(|problem| problem.sort.fails());
+        let problem = outcome.problems().find(|problem| problem.sort.fails());
         match (self.reported(), problem) {
             // What is wrong with feeds and overrides has conditions of its own; what a cluster reports has none.
             (Standing::Failed(why), _) => Standing::Failed(why),
@@ -63,21 +67,35 @@ impl Place {
                 "the cluster is not ready, what it has reported may be old",
             ));
         }
-        match &self.description {
-            Some(there) if there.meta.deleting => {
-                Standing::Waiting(String::from("its Description is being deleted"))
-            }
-            Some(there) => there.report.standing(there.generation),
-            None => Standing::Waiting(String::from("its Description is being made")),
-        }
+        let all = self.descriptions.iter().map(|(_, there)| of_description(there.as_deref()));
+        // What will not get better by itself is told first.
+        all.max_by_key(|standing| match standing {
+            Standing::Fine => 0,
+            Standing::Waiting(_) => 1,
+            Standing::Failed(_) => 2,
+        })
+        .unwrap_or_else(|| of_description(None))
     }
 
-    fn is_available(&self, feed: &Feed) -> bool {
-        self.description.as_ref().is_some_and(|there| there.report.is_available(feed, there.is_applied()))
+    /// The Description that a feed is in.
+    fn description_with(&self, feed: &Feed) -> Option<&DescriptionRecord> {
+        let wanted = deployer_of(feed);
+        let mut all = self.descriptions.iter();
+        all.find(|(deployer, _)| *deployer == wanted)?.1.as_deref()
     }
 
     fn name(&self) -> &str {
         self.cluster.split_once('/').map_or("", |(_, name)| name)
+    }
+}
+
+fn of_description(there: Option<&DescriptionRecord>) -> Standing {
+    match there {
+        Some(there) if there.meta.deleting => {
+            Standing::Waiting(String::from("its Description is being deleted"))
+        }
+        Some(there) => there.report.standing(there.generation),
+        None => Standing::Waiting(String::from("its Description is being made")),
     }
 }
 
@@ -97,7 +115,7 @@ pub(crate) fn sum(
     let problems: BTreeSet<&Problem> = places
         .iter()
         .filter_map(|place| place.outcome.as_ref())
-        .flat_map(|outcome| &outcome.problems)
+        .flat_map(|outcome| outcome.problems())
         .collect();
     let overall = Overall { subscription, places, standings: &standings, fine };
     for wanted in
@@ -114,8 +132,9 @@ fn of_feed(feed: &Feed, feeds: usize, places: &[Place], standings: &[Standing]) 
     let mut details = Vec::new();
     let mut all = FeedStatus { available: Some(!places.is_empty()), replica_status: None };
     for (place, standing) in places.iter().zip(standings) {
-        let available = place.is_available(feed);
-        let replicas = place.description.as_ref().and_then(|there| there.report.replicas(feed));
+        let there = place.description_with(feed);
+        let available = there.is_some_and(|there| there.is_available(feed));
+        let replicas = there.and_then(|there| there.report.replicas(feed));
         all.available = all.available.map(|so_far| so_far && available);
         if let Some(replicas) = replicas {
             add(all.replica_status.get_or_insert_default(), replicas);
@@ -153,7 +172,7 @@ fn add(sum: &mut ReplicaStatus, one: &ReplicaStatus) {
     }
 }
 
-/// Whether every feed has its Manifest.
+/// Whether there is something for every feed.
 fn found(problems: &BTreeSet<&Problem>) -> Wanted {
     let missing: Vec<&Problem> = problems.iter().copied().filter(|it| it.sort == Sort::Feed).collect();
     match missing.first() {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{base, feeds, hub::Hub, key::Key, parent::Refusal, queue::Failed, rules, subscription};
+use crate::{
+    base, contents, feeds, hub::Hub, key::Key, lost, parent::Refusal, queue::Failed, rules, subscription,
+};
 
 /// From this many failures in a row on, a failure is worth a line in the log.
 const WORTH_SAYING: u32 = 4;
@@ -31,8 +33,10 @@ async fn examine(hub: &Hub, key: &Key) -> Result<(), Refusal> {
     match key {
         Key::Subscription(name) => subscription::examine(hub, name).await,
         Key::Base(name) => base::examine(hub, name).await,
-        Key::Description(name) => base::examine_description(hub, name).await,
-        Key::Manifest(name) => feeds::examine(hub, name).await,
+        Key::Description(name) => lost::examine(hub, name).await,
+        Key::Content(name) => contents::examine(hub, name).await,
+        Key::Manifest(name) => feeds::examine_manifest(hub, name).await,
+        Key::HelmChart(name) => feeds::examine_chart(hub, name).await,
         Key::Globalization(name) => rules::examine_globalization(hub, name).await,
         Key::Localization(name) => rules::examine_localization(hub, name).await,
     }

@@ -2,6 +2,7 @@
 
 mod cost;
 mod echo;
+mod fanout;
 mod loader;
 mod policies;
 mod rest;
@@ -133,6 +134,12 @@ fn rounded(value: f64) -> f64 {
 pub struct Options {
     /// How many pods the benchmark `search` has in its store.
     pub pods: u32,
+    /// How many clusters the benchmark `fanout` simulates, and how many a Subscription of it reaches at most.
+    pub clusters: usize,
+    /// How often the benchmark `fanout` is repeated at most.
+    pub rounds: usize,
+    /// The cargo profile of the load generator of `fanout`: what is not `release` is for working on it.
+    pub profile: String,
 }
 
 /// A benchmark by name. It runs on a fleet with a release build installed.
@@ -160,6 +167,8 @@ pub fn all() -> Vec<Bench> {
         // Last: they leave many pods in a child.
         Bench { name: "idle", run: |fleet, _| Box::pin(rest::idle(fleet)) },
         Bench { name: "sync", run: |fleet, _| Box::pin(sync::sync(fleet)) },
+        // It leaves many clusters in the parent that are not there any more.
+        Bench { name: "fanout", run: |fleet, options| Box::pin(fanout::fanout(fleet, options)) },
     ]
 }
 

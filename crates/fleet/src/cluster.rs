@@ -147,9 +147,18 @@ impl Cluster {
 
     /// Applies manifests as the administrator.
     pub async fn apply(&self, manifests: &str) -> anyhow::Result<()> {
+        self.apply_with(manifests, &[]).await
+    }
+
+    /// Applies manifests on the server's side: no object carries what was applied in an annotation.
+    pub async fn apply_on_the_server(&self, manifests: &str) -> anyhow::Result<()> {
+        self.apply_with(manifests, &["--server-side", "--force-conflicts"]).await
+    }
+
+    async fn apply_with(&self, manifests: &str, flags: &[&str]) -> anyhow::Result<()> {
         let file = self.directory.join(format!("apply-{:x}.yaml", rand::random::<u32>()));
         paths::write(&file, manifests)?;
-        let result = self.kubectl_ok(&["apply", "-f", &file.to_string_lossy()]).await;
+        let result = self.kubectl_ok(&[&["apply", "-f", &file.to_string_lossy()], flags].concat()).await;
         let _ = std::fs::remove_file(&file);
         result.map(drop)
     }

@@ -1,5 +1,6 @@
 //! The story of the README, told step by step on a fleet: every command is printed before it runs.
 
+mod charts;
 mod deploy;
 mod shell;
 

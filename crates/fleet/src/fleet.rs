@@ -246,8 +246,13 @@ impl Fleet {
 
     /// What to run under a name, with its log where the fleet's logs are.
     pub fn spec(&self, name: &str, program: &Path, args: Vec<String>) -> Spec {
-        let log = self.log_directory().join(format!("{}.log", name.replace('/', "-")));
+        let log = self.log_of(name);
         Spec { name: name.to_owned(), program: program.to_owned(), args, env: BTreeMap::new(), log }
+    }
+
+    /// The log of a process.
+    pub fn log_of(&self, name: &str) -> PathBuf {
+        self.log_directory().join(format!("{}.log", name.replace('/', "-")))
     }
 
     /// Starts a process and remembers it, so that `fleet down` ends it; one of that name that runs already is kept.

@@ -241,6 +241,7 @@ impl Fleet {
             format!("--secure-port={port}"),
             String::from("--service-name=clusternet-hub"),
             format!("--namespace={SYSTEM}"),
+            format!("--helm={}", self.tools().helm.display()),
             match self.storage() {
                 Some(file) => format!("--storage-config={}", file.display()),
                 // Each hub has a store of its own.
@@ -288,6 +289,7 @@ impl Fleet {
             ("--cluster-status-update-frequency", String::from("10s")),
             ("--cluster-status-collect-frequency", String::from("5s")),
             ("--cluster-sync-mode", String::from("Dual")),
+            ("--helm", self.tools().helm.display().to_string()),
             ("--health-address", format!("{}:{}", child.address(), free_port(child.address())?)),
         ] {
             if !given(flag) {
@@ -374,6 +376,25 @@ async fn managed_clusters(client: &kube::Client) -> anyhow::Result<Vec<(Register
             (registered, text(ready.and_then(|condition| condition.get("status"))))
         })
         .collect())
+}
+
+/// A client of the hub itself, as an administrator of the parent.
+pub async fn hub_client(fleet: &Fleet) -> anyhow::Result<crate::http::Client> {
+    let url = format!("https://127.0.0.1:{}", fleet.hub_port());
+    hub_client_as(&fleet.parent()?, &url, "fleet-administrator", &["system:masters"]).await
+}
+
+/// A client of the hub at `url`, as a user of the parent.
+pub async fn hub_client_as(
+    parent: &Cluster,
+    url: &str,
+    user: &str,
+    groups: &[&str],
+) -> anyhow::Result<crate::http::Client> {
+    let template = "go-template={{index .data \"ca.crt\" | base64decode}}";
+    let secret = ["get", "secret", "clusternet-hub-serving-ca", "-n", SYSTEM, "-o", template];
+    let authority = parent.kubectl_ok(&secret).await?;
+    crate::http::Client::new(url, &authority, Some(&parent.authority()?.client(user, groups)?))
 }
 
 /// Where a child's API server is visited: its path under the parent.

@@ -59,6 +59,11 @@ pub(crate) struct Args {
     #[arg(long, default_value = "", value_name = "NAME=BOOL,…")]
     pub(crate) feature_gates: FeatureGates,
 
+    /// The executable of Helm 3 with which charts are looked for, and installed in clusters that the hub deploys into. Without it
+    /// HelmCharts have no status, and what is to be installed by the hub says so.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) helm: Option<std::path::PathBuf>,
+
     /// The namespace of the Manifests: what is sent to the shadow API is kept there. The hub's rights and the policy that
     /// fences them name it, too (deploy/hub).
     #[arg(long, default_value = api::names::apps::RESERVED_NAMESPACE, value_name = "NAMESPACE")]

@@ -11,7 +11,7 @@ use shadow::{Catalogue, KubeTransport, Shadow};
 use tracing::info;
 use tunnel::hub::Registry;
 
-use crate::{args::Args, search};
+use crate::{args::Args, charts::Charts, search};
 
 /// The Secret that holds the authority of the hub's own certificate.
 const SERVING_SECRET: &str = "clusternet-hub-serving-ca";
@@ -67,7 +67,8 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
             protect_feeds: args.feature_gates.enabled("FeedInUseProtection", true),
             ..distribution::Options::default()
         };
-        distribution::start(tasks, client.clone(), parent.clone(), leadership.clone(), options);
+        let leadership = leadership.clone();
+        distribution::start(tasks, client.clone(), parent.clone(), leadership, options, &metrics);
     }
 
     let serving = serving::Options {
@@ -90,7 +91,16 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
     let recovery = args.feature_gates.enabled("Recovery", true);
     let deploying = deployer::Options { recovery, ..deployer::Options::default() };
-    deployer::push(tasks, client.clone(), reach.clone(), leadership, deploying);
+    deployer::push(tasks, client.clone(), reach.clone(), leadership.clone(), deploying, &metrics);
+    if args.feature_gates.enabled("Deployer", true) {
+        let charts = Charts {
+            client: client.clone(),
+            reach: reach.clone(),
+            helm: args.helm.clone(),
+            namespace: args.namespace.clone(),
+        };
+        charts.start(tasks, leadership);
+    }
     let options = sync_options(&args);
     let ways = sync::Ways::new(client.clone(), &options);
     let live = search::live(forwarding, ways, reach.clone(), tasks.clone());

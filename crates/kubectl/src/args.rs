@@ -47,6 +47,15 @@ Examples:
   kubectl clusterway apply -f web.yaml
   kubectl clusterway get deployments -n qux
 
+  # What would change in which cluster, and which override would do it?
+  kubectl clusterway plan -f app/
+
+  # Deploy from here what runs there already
+  kubectl clusterway adopt edge-7 deployment/web service/web -n qux --child-kubeconfig ./edge-7.kubeconfig
+
+  # Leave everything as it is until it is resumed
+  kubectl clusterway pause subscription app -n default
+
   # What would this import policy make?
   kubectl clusterway policy render -f deploy/policies/managedclusters.yaml
 
@@ -235,6 +244,18 @@ pub(crate) enum Command {
     /// Try import policies before they are applied.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Show what would change in the clusters if files were applied, and which override would do it. Changes nothing.
+    #[command(after_help = PLAN_TAIL)]
+    Plan(PlanFlags),
+    /// Make templates and a Subscription of objects that run in a cluster already, without a restart.
+    #[command(after_help = ADOPT_TAIL)]
+    Adopt(AdoptFlags),
+    /// Leave everything that a Subscription, or everybody, deploys in the clusters as it is.
+    Pause(BrakeFlags),
+    /// Let what was paused go on.
+    Resume(BrakeFlags),
+    /// Let deletions go on that wait because they are many.
+    Confirm(BrakeFlags),
     /// Print a script that teaches a shell to complete commands, flags and the names of clusters.
     Completion {
         /// The shell.
@@ -334,6 +355,91 @@ pub(crate) enum TokenCommand {
         #[arg(required = true, value_name = "TOKEN")]
         tokens: Vec<String>,
     },
+}
+
+const PLAN_TAIL: &str = "\
+The exit code is 0 if nothing would change in any cluster, 2 if something would, 1 if something is wrong: files that the
+parent would not store, an override that cannot be applied, a right that is missing. You need the rights to store the files,
+and to read Manifests, Subscriptions, overrides, HelmCharts, Bases, Descriptions, Contents and ManagedClusters.
+
+HelmCharts are compared as objects: what their charts would make is not shown. Values of Secrets are never shown.";
+
+const ADOPT_TAIL: &str = "\
+What would differ in the cluster is shown first; without --yes you are asked, or, where there is nobody to ask, nothing is
+done. Pods are not restarted: what would restart them is refused. Nothing is deleted. Objects that belong to others, or are
+deployed already, are left, or refused where they are named.
+
+Example:
+  kubectl clusterway adopt edge-7 deployment/web service/web configmap -l app=web -n qux --child-kubeconfig ./edge-7.kubeconfig";
+
+/// `adopt …`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AdoptFlags {
+    /// The cluster's id, or the name of its ManagedCluster.
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) wanted: String,
+    /// The objects: one by its name, or all of a kind in the namespace, or those the selector selects.
+    #[arg(required = true, value_name = "KIND[/NAME]")]
+    pub(crate) resources: Vec<String>,
+    /// Of kinds without a name only objects with these labels, for example app=web.
+    #[arg(long, short = 'l', value_name = "SELECTOR")]
+    pub(crate) selector: Option<String>,
+    /// The Subscription that is made; default: called as the namespace of the objects.
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    pub(crate) subscription: Option<String>,
+    /// Do it without asking.
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+    /// How it is printed: json is for machines.
+    #[arg(long, short, value_enum, default_value_t = Format::Text, value_name = "FORMAT", hide_default_value = true)]
+    pub(crate) output: Format,
+}
+
+/// `plan …`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PlanFlags {
+    /// Files or directories with objects, Subscriptions and overrides; - is the standard input. Repeatable.
+    #[arg(long, short = 'f', required = true, value_name = "FILE")]
+    pub(crate) filename: Vec<PathBuf>,
+    /// Directories with everything below them.
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+    /// How the plan is printed: json is for CI.
+    #[arg(long, short, value_enum, default_value_t = Format::Text, value_name = "FORMAT", hide_default_value = true)]
+    pub(crate) output: Format,
+}
+
+/// How a plan or an adoption is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    #[value(hide = true)]
+    Text,
+    /// JSON.
+    Json,
+}
+
+/// `pause …`, `resume …`, `confirm …`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BrakeFlags {
+    /// Of what.
+    #[arg(value_name = "subscription|cluster")]
+    pub(crate) what: Braked,
+    /// The Subscription (with -n), or the cluster: its id, or the name of its ManagedCluster.
+    #[arg(value_name = "NAME")]
+    pub(crate) target: String,
+}
+
+/// What can be paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Braked {
+    /// What a Subscription deploys, in all its clusters.
+    #[value(aliases = ["sub", "subs", "subscriptions"])]
+    Subscription,
+    /// What is deployed to a cluster.
+    #[value(aliases = ["clusters", "managedcluster", "managedclusters", "mcls"])]
+    Cluster,
 }
 
 /// `policy …`.

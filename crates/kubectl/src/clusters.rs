@@ -38,19 +38,22 @@ pub(crate) async fn resolve(parent: &Parent, wanted: &str) -> Result<String, Fai
     if is_id(wanted) {
         return Ok(wanted.to_ascii_lowercase());
     }
-    let client = parent.client().await?;
-    let named =
-        list(&client, None, &ListParams::default().fields(&format!("metadata.name={wanted}"))).await?;
-    if !named.is_empty() {
-        return choose(wanted, &named);
-    }
-    choose(wanted, &list(&client, None, &ListParams::default()).await?)
+    Ok(find(&parent.client().await?, wanted).await?.spec.cluster_id)
 }
 
-fn choose(wanted: &str, clusters: &[ManagedCluster]) -> Result<String, Failure> {
+/// The cluster that `wanted` means: an id, or the name of a ManagedCluster.
+pub(crate) async fn find(client: &Client, wanted: &str) -> Result<ManagedCluster, Failure> {
+    let named = list(client, None, &ListParams::default().fields(&format!("metadata.name={wanted}"))).await?;
+    if !named.is_empty() {
+        return choose(wanted, &named).cloned();
+    }
+    choose(wanted, &list(client, None, &ListParams::default()).await?).cloned()
+}
+
+fn choose<'c>(wanted: &str, clusters: &'c [ManagedCluster]) -> Result<&'c ManagedCluster, Failure> {
     let exact: Vec<&ManagedCluster> = clusters.iter().filter(|cluster| is_called(cluster, wanted)).collect();
     match exact[..] {
-        [one] => Ok(one.spec.cluster_id.clone()),
+        [one] => Ok(one),
         [] => {
             let names: Vec<String> = clusters.iter().map(ResourceExt::name_any).collect();
             Err(Failure::new(format!("no cluster is called {wanted:?}")).next(
@@ -79,6 +82,7 @@ fn choose(wanted: &str, clusters: &[ManagedCluster]) -> Result<String, Failure> 
 
 fn is_called(cluster: &ManagedCluster, wanted: &str) -> bool {
     cluster.name_any() == wanted
+        || cluster.spec.cluster_id.eq_ignore_ascii_case(wanted)
         || cluster.labels().get(labels::CLUSTER_NAME).is_some_and(|name| name == wanted)
 }
 

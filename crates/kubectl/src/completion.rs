@@ -123,6 +123,14 @@ fn place(name: Name, before: &[OsString], typed: &str, verb: Option<&str>, visit
     match (verb, inner) {
         (None, _) => Place::OneOf(subcommands(&command)),
         (Some("kubeconfig"), _) => Place::Cluster(""),
+        (Some("adopt"), _) if Some(previous) == verb => Place::Cluster(""),
+        (Some("pause" | "resume" | "confirm"), Some(inner)) => match previous {
+            "cluster" => Place::Cluster(""),
+            word if Some(word) == verb => {
+                inner.get_positionals().next().map_or_else(|| Place::OneOf(Vec::new()), value)
+            }
+            _ => Place::OneOf(Vec::new()),
+        },
         (_, Some(inner)) if inner.has_subcommands() && deeper.is_none() => Place::OneOf(subcommands(inner)),
         (Some("completion"), _) => {
             let shells = Shell::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
@@ -218,6 +226,8 @@ mod tests {
             "--cluster-id ed",
             "kubeconfig ",
             "token create --for ",
+            "pause cluster ",
+            "adopt ",
             "get pods --cluster-id ",
         ] {
             assert_eq!(at(line), Place::Cluster(""), "{line}");
@@ -227,7 +237,8 @@ mod tests {
 
     #[test]
     fn commands_flags_and_values_are_offered_where_they_fit() {
-        assert_eq!(candidates("c"), ["clusters", "completion"]);
+        assert_eq!(candidates("c"), ["clusters", "confirm", "completion"]);
+        assert_eq!(candidates("resume "), ["subscription", "cluster"]);
         assert_eq!(candidates("token "), ["create", "list", "delete"]);
         assert_eq!(candidates("token create --tt"), ["--ttl"]);
         assert_eq!(candidates("--child-k"), ["--child-kubeconfig"]);

@@ -5,7 +5,9 @@
 //!
 //! Deliberately absent: commands of kubectl's own. They are kubectl's, of whatever version the caller has.
 
+mod adopt;
 mod args;
+mod brake;
 mod child;
 mod clusters;
 mod completion;
@@ -15,6 +17,7 @@ mod kubeconfig;
 mod output;
 mod parent;
 mod passthrough;
+mod plan;
 mod progress;
 mod relay;
 mod render;
@@ -72,9 +75,14 @@ async fn run(name: Name, line: &[OsString]) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Reads our flags, or prints help or what is wrong with them, and exits.
+/// Reads our flags, or prints help or what is wrong with them, and exits. Wrong is 1, as with kubectl: 2 has a meaning of its own
+/// where something is compared.
 fn read(name: Name, words: &[OsString]) -> Cli {
-    args::parse(name, words).unwrap_or_else(|error| error.exit())
+    args::parse(name, words).unwrap_or_else(|error| {
+        // Nobody is left to tell that it cannot be printed.
+        let _ = error.print();
+        std::process::exit(i32::from(error.use_stderr()))
+    })
 }
 
 async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
@@ -113,6 +121,11 @@ async fn ours(name: Name, cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Policy(PolicyCommand::Render(flags))) => {
             return render::render(connection, &flags).await;
         }
+        Some(Command::Plan(flags)) => return plan::plan(connection, &flags).await,
+        Some(Command::Adopt(flags)) => return adopt::adopt(connection, &cli.child, &flags).await,
+        Some(Command::Pause(flags)) => brake::pause(connection, &flags, true).await?,
+        Some(Command::Resume(flags)) => brake::pause(connection, &flags, false).await?,
+        Some(Command::Confirm(flags)) => brake::confirm(connection, &flags).await?,
         Some(Command::Completion { shell }) => output::data(&completion::script(shell, name))?,
         Some(Command::Version) => output::data(&format!("{:#}\n", version::version()))?,
         Some(Command::Complete { words }) => return completion::answer(name, &words).await,

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsString,
-    io::{IsTerminal as _, Seek as _},
+    io::{IsTerminal as _, Read as _, Seek as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitCode, ExitStatus},
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    args::Cli,
+    args::{ChildFlags, Cli},
     child::Child,
     clusters,
     failure::{Failure, chain},
@@ -52,10 +52,7 @@ pub(crate) async fn visit(cli: &Cli, wanted: &str, kubectl: &[OsString]) -> Resu
 /// Runs kubectl on the templates that the parent keeps; its exit code is ours.
 pub(crate) async fn templates(cli: &Cli, kubectl: &[OsString]) -> Result<ExitCode, Failure> {
     let parent = Parent::load(&cli.connection)?;
-    let child = Child::anonymous(parent.namespace.clone());
-    let place = Place::Templates(template_paths(&parent).await?);
-    let destination = Destination { place, child, progress: None };
-    let session = Session::open(&parent, destination, Some("templates")).await?;
+    let session = Session::open(&parent, templates_of(&parent).await?, Some("templates")).await?;
     let status = match generate::steps(kubectl) {
         Some(steps) => make_and_send(&session, &steps).await,
         None => run(session.kubectl(kubectl)).await,
@@ -65,6 +62,59 @@ pub(crate) async fn templates(cli: &Cli, kubectl: &[OsString]) -> Result<ExitCod
         say(&Failure::new("the parent does not tell which kinds it has").because(message).to_string());
     }
     Ok(ran.code)
+}
+
+/// Runs kubectl on the templates that the parent keeps, and returns what it prints. `input` is its standard input, if it is not
+/// to read ours.
+pub(crate) async fn on_templates(
+    parent: &Parent,
+    kubectl: &[OsString],
+    input: Option<&str>,
+) -> Result<(Ran, String), Failure> {
+    let destination = templates_of(parent).await?;
+    captured(Session::open(parent, destination, Some("templates")).await?, kubectl, input).await
+}
+
+/// Runs kubectl in a cluster, and returns what it prints.
+pub(crate) async fn in_cluster(
+    parent: &Parent,
+    flags: &ChildFlags,
+    cluster: &str,
+    kubectl: &[OsString],
+    input: Option<&str>,
+) -> Result<(Ran, String), Failure> {
+    let child = Child::load(flags)?;
+    child.headers().await?;
+    let destination = Destination { place: Place::Behind(direct_path(cluster)), child, progress: None };
+    captured(Session::open(parent, destination, Some(cluster)).await?, kubectl, input).await
+}
+
+/// What goes through may be Secrets: it is in no file with a name.
+async fn captured(
+    session: Session,
+    kubectl: &[OsString],
+    input: Option<&str>,
+) -> Result<(Ran, String), Failure> {
+    let failed = |error: std::io::Error| Failure::new("cannot use a temporary file").because(error);
+    let mut printed = tempfile::tempfile().map_err(failed)?;
+    let mut command = session.kubectl(kubectl);
+    command.stdout(printed.try_clone().map_err(failed)?);
+    if let Some(input) = input {
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        file.write_all(input.as_bytes()).and_then(|()| file.rewind()).map_err(failed)?;
+        command.stdin(file);
+    }
+    let status = run(command).await;
+    let ran = session.close(status).await?;
+    let mut text = String::new();
+    printed.rewind().and_then(|()| printed.read_to_string(&mut text)).map_err(failed)?;
+    Ok((ran, text))
+}
+
+/// Where the templates are.
+async fn templates_of(parent: &Parent) -> Result<Destination, Failure> {
+    let place = Place::Templates(template_paths(parent).await?);
+    Ok(Destination { place, child: Child::anonymous(parent.namespace.clone()), progress: None })
 }
 
 /// Asks the hub under which names kinds are whose plurals several groups have.

@@ -50,6 +50,21 @@ pub(crate) struct BulkArgs {
     seconds: u64,
 }
 
+/// What to read whole.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReadArgs {
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn read(args: ReadArgs) -> anyhow::Result<()> {
+    let tasks = runtime::Tasks::new();
+    let mut sender = args.target.sender(args.target.tls()?.as_ref(), &tasks).await?;
+    let body = whole(&mut sender, args.target.request()?).await?;
+    crate::print(&serde_json::from_slice(&body)?);
+    Ok(())
+}
+
 pub(crate) async fn get(args: GetArgs) -> anyhow::Result<()> {
     let tls = args.target.tls()?;
     let tasks = runtime::Tasks::new();

@@ -3,13 +3,16 @@
 //!
 //! Deliberately absent: judgement. The benchmarks put figures side by side; this program only takes them.
 
+mod children;
 mod churn;
 mod connect;
 mod echo;
 mod get;
 mod list;
+mod reference;
 mod relay;
 mod serve;
+mod settle;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,14 @@ enum Command {
     List(list::Args),
     /// Changes objects at a steady pace and asks a search for them: lag.
     Churn(churn::Args),
+    /// Stands for many clusters, each registered in the parent and behind a tunnel of its own.
+    Children(children::Args),
+    /// Makes writes in the parent, and waits until the Subscriptions they concern stand as they should: time.
+    Settle(settle::Args),
+    /// Does by itself what a Subscription makes the hub do: time.
+    Reference(reference::Args),
+    /// Reads one answer in JSON, and prints it.
+    Read(get::ReadArgs),
     /// Sends 200 bytes over an upgraded connection and waits for them, again and again: latencies and rate.
     Echo(get::GetArgs),
     /// Upgrades any request over TLS and sends back whatever arrives.
@@ -50,6 +61,10 @@ async fn main() -> ExitCode {
         Command::Bulk(args) => get::bulk(args).await,
         Command::List(args) => list::run(args).await,
         Command::Churn(args) => churn::run(args).await,
+        Command::Children(args) => children::run(args).await,
+        Command::Settle(args) => settle::run(args).await,
+        Command::Reference(args) => reference::run(args).await,
+        Command::Read(args) => get::read(args).await,
         Command::Echo(args) => echo::ask(args).await,
         Command::ServeEcho(args) => echo::serve(args).await,
         Command::Serve(args) => serve::run(args).await,

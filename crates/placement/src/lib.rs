@@ -6,6 +6,7 @@
 //! * [`order`]: in which order objects are applied in a cluster.
 //! * [`diff`]: how two objects differ, for people; what is secret is never shown.
 //! * [`health`]: from an object to whether it is what was asked for, by the public rules of kstatus.
+//! * [`plan`]: from what stands in the parent and what would be stored there to what would change in the clusters.
 //! * [`fingerprint`]: whether the inputs of a decision have changed.
 //!
 //! Deliberately absent: I/O, async, clocks, randomness and state. Nothing is cached and nothing is retried here. Strategic
@@ -19,6 +20,7 @@ pub mod health;
 mod json;
 pub mod order;
 pub mod overrides;
+pub mod plan;
 pub mod schedule;
 mod text;
 

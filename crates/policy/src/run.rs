@@ -25,7 +25,11 @@ use kube::{
 };
 use parking_lot::Mutex;
 use rand::RngExt as _;
-use runtime::{Backoff, OnError, Tasks, lease::Leadership, watch::readable};
+use runtime::{
+    Backoff, OnError, Tasks,
+    lease::{self, Leadership},
+    watch::readable,
+};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -45,25 +49,12 @@ const WORTH_SAYING: u32 = 4;
 /// Starts the import of clusters in this process. It works while `leadership` is held; everything it does is safe should
 /// two processes believe to lead.
 pub fn start(tasks: &Tasks, client: Client, leadership: watch::Receiver<Leadership>, options: Options) {
-    let group = tasks.clone();
-    tasks.spawn("import policies", lead(group, client, leadership, options));
-}
-
-async fn lead(tasks: Tasks, client: Client, mut leadership: watch::Receiver<Leadership>, options: Options) {
-    while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
-        tracing::info!("the import of clusters begins");
-        let term = tasks.child();
+    lease::while_held(tasks, "import policies", leadership, move |term| {
         let (group, client, options) = (term.clone(), client.clone(), options.clone());
         term.supervise("import of clusters", OnError::Restart, move || {
             work(group.child(), client.clone(), options.clone())
         });
-        let ended = leadership.wait_for(|leadership| !leadership.held).await.is_err();
-        term.cancel();
-        tracing::info!("the import of clusters ends");
-        if ended {
-            return;
-        }
-    }
+    });
 }
 
 /// Both controllers, until one of them fails.

@@ -11,6 +11,7 @@
 //!   outside are gone before it is set.
 //!
 //! * [`Through`] is a cluster for the hub's own requests, as a transport of `kubeio`.
+//! * [`Door`] is one for a program that only knows addresses: a port on the loopback, for one operation.
 //! * [`Open`] is the one line and count that each visit leaves.
 //!
 //! Deliberately absent: authorisation (the callers' business), retries (a request may not be repeatable), and any
@@ -19,6 +20,7 @@
 mod audit;
 pub mod child;
 mod directory;
+mod door;
 mod error;
 mod headers;
 mod identity;
@@ -29,6 +31,7 @@ mod wire;
 
 pub use audit::{Open, Record};
 pub use directory::{Directory, Registered};
+pub use door::Door;
 pub use error::Error;
 pub use headers::{follows, strip_identity, upgrade_headers, wants_upgrade};
 pub use identity::{Identity, InvalidCredential};

@@ -215,3 +215,60 @@ impl Elector {
         }
     }
 }
+
+/// Does work while this process leads: `begin` gets a group of tasks for each term, which ends with it. What the work is
+/// called stands in the log.
+pub fn while_held<B>(
+    tasks: &Tasks,
+    work: &'static str,
+    mut leadership: watch::Receiver<Leadership>,
+    mut begin: B,
+) where
+    B: FnMut(&Tasks) + Send + 'static,
+{
+    let group = tasks.clone();
+    tasks.spawn(work, async move {
+        while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
+            info!(work, "begins");
+            let term = group.child();
+            begin(&term);
+            let ended = leadership.wait_for(|leadership| !leadership.held).await.is_err();
+            term.cancel();
+            info!(work, "ends");
+            if ended {
+                return;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{sync::mpsc, time::timeout};
+
+    use super::*;
+
+    async fn next<T>(receiver: &mut mpsc::Receiver<T>) -> T {
+        timeout(Duration::from_secs(5), receiver.recv()).await.expect("in time").expect("not closed")
+    }
+
+    #[tokio::test]
+    async fn work_begins_with_each_term_and_ends_with_it() {
+        let tasks = Tasks::new();
+        let (lead, leadership) = watch::channel(Leadership::default());
+        let (begun, mut terms) = mpsc::channel(4);
+        while_held(&tasks, "test", leadership, move |term| {
+            begun.try_send(term.clone()).expect("there is room");
+        });
+
+        for _ in 0..2 {
+            lead.send_modify(|leadership| leadership.held = true);
+            let term = next(&mut terms).await;
+            lead.send_modify(|leadership| leadership.held = false);
+            timeout(Duration::from_secs(5), term.token().cancelled()).await.expect("the term ends");
+        }
+        assert!(terms.is_empty(), "no term begins without the lead");
+    }
+}

@@ -1,7 +1,7 @@
 //! An object in its Manifest, and out again.
 
 use api::{
-    apps::{GROUP, VERSION},
+    apps::{GROUP, Manifest, VERSION},
     names::{
         apps::{
             annotations::FEED_PROTECTION,
@@ -27,16 +27,6 @@ pub(crate) struct Stored {
     /// The object.
     pub(crate) template: Value,
 }
-
-/// What a reader sees of the Manifest's own metadata.
-const OF_THE_MANIFEST: [&str; 6] = [
-    "generation",
-    "creationTimestamp",
-    "resourceVersion",
-    "uid",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-];
 
 impl Stored {
     /// Reads a Manifest.
@@ -66,7 +56,7 @@ impl Stored {
     /// The object as a reader sees it: identity and versions are the Manifest's.
     pub(crate) fn view(&self) -> Value {
         let mut view = self.template.clone();
-        for key in OF_THE_MANIFEST {
+        for key in Manifest::SHOWN {
             match self.metadata.get(key) {
                 Some(value) => *object::entry(object::entry(&mut view, "metadata"), key) = value.clone(),
                 None => drop(object::remove(&mut view, &["metadata", key])),

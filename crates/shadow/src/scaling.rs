@@ -8,7 +8,7 @@ use crate::{
     object,
     patch::{self, Form},
     route::Target,
-    serve::{Asking, Inner},
+    serve::{Asking, Inner, no_json},
     write::{RETRIES, is_of_this_state},
 };
 
@@ -44,9 +44,7 @@ impl Inner {
                         }
                         form => form,
                     };
-                    let patch = serde_json::from_slice(body).map_err(|error| {
-                        Status::bad_request(format!("The patch is no JSON: line {}.", error.line()))
-                    })?;
+                    let patch = serde_json::from_slice(body).map_err(|error| no_json("patch", &error))?;
                     patch::apply(form, &scale, patch, None)?
                 }
                 _ => return Err(Status::method_not_allowed("A scale can be read, updated and patched.")),

@@ -194,10 +194,18 @@ impl Asking<'_> {
                 )));
             }
         }
-        let value: Value = serde_json::from_slice(body)
-            .map_err(|error| Status::bad_request(format!("The body is no JSON: line {}.", error.line())))?;
+        let value: Value = serde_json::from_slice(body).map_err(|error| no_json("body", &error))?;
         of_an_object(value)
     }
+}
+
+/// What cannot be read as JSON. The error tells the place and nothing else: the text may hold secrets.
+pub(crate) fn no_json(what: &str, error: &serde_json::Error) -> Status {
+    Status::bad_request(format!(
+        "The {what} is no JSON, or has more than {DEPTH} levels: line {}, column {}.",
+        error.line(),
+        error.column()
+    ))
 }
 
 /// The body as an object, YAML. Errors tell the place and nothing else: the text may hold secrets.
@@ -235,7 +243,9 @@ fn of_an_object(value: Value) -> Result<Value, Status> {
         return Err(Status::bad_request("The body is not one object."));
     }
     if depth(&value) > DEPTH {
-        return Err(Status::too_large(format!("The object has more than {DEPTH} levels.")));
+        return Err(Status::too_large(format!(
+            "The object has more than {DEPTH} levels; put fewer lists and mappings inside each other."
+        )));
     }
     Ok(value)
 }

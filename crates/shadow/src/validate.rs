@@ -82,6 +82,7 @@ fn names(object: &Value, kind: &Kind, namespace: Option<&str>) -> Result<(), Sta
 
 /// What is wrong with an object, all at once, as Kubernetes says it.
 pub(crate) fn invalid(kind: &Kind, name: &str, causes: Vec<StatusCause>) -> Status {
+    let name = cut(name);
     let text: Vec<String> =
         causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
     let qualified =
@@ -92,10 +93,16 @@ pub(crate) fn invalid(kind: &Kind, name: &str, causes: Vec<StatusCause>) -> Stat
     status
 }
 
+/// A name as far as it is repeated: one that is too long is no reason for an answer that is.
+fn cut(name: &str) -> &str {
+    const SHOWN: usize = 300;
+    name.char_indices().nth(SHOWN).map_or(name, |(end, _)| &name[..end])
+}
+
 fn cause(field: &str, value: &str, why: &str) -> StatusCause {
     StatusCause {
         reason: String::from("FieldValueInvalid"),
-        message: format!("Invalid value: {value:?}: {why}"),
+        message: format!("Invalid value: {:?}: {why}", cut(value)),
         field: field.to_owned(),
     }
 }
@@ -202,6 +209,13 @@ mod tests {
             (Ok(()), Err(422))
         );
         assert_eq!(legal(&kind("", "ConfigMap"), ""), Err(422));
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_repeated_in_parts_only() {
+        let mut object = object("v1", "ConfigMap", json!({ "name": "x".repeat(100_000) }));
+        let refusal = place(&mut object, &kind("", "ConfigMap"), None, None).unwrap_err();
+        assert!(json!(refusal).to_string().len() < 3_000, "{refusal:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     patch::{self, Form},
     read::answer,
     route::Target,
-    serve::{Asking, Inner},
+    serve::{Asking, Inner, no_json},
     validate,
 };
 
@@ -92,8 +92,7 @@ impl Inner {
         if form == Form::Apply {
             return self.apply(target, asking, body).await;
         }
-        let patch: Value = serde_json::from_slice(body)
-            .map_err(|error| Status::bad_request(format!("The patch is no JSON: line {}.", error.line())))?;
+        let patch: Value = serde_json::from_slice(body).map_err(|error| no_json("patch", &error))?;
         let kind = &*target.kind;
         let document = if form == Form::Strategic && !kind.is_custom {
             let identity = target.identity()?;

@@ -132,14 +132,18 @@ async fn on_a_fleet(
     };
     let everything = only.is_none();
     if everything && fleet.process(fleet::install::HUB).is_none() {
-        // Needs a parent without a hub, which would answer its requests.
+        // These need a parent without a hub, which would answer their requests and let their Descriptions go.
         fleet.install_parent().await?;
-        ask_parent(&fleet, "policies", "CLUSTERWAY_POLICIES_KUBECONFIG", report).await?;
+        ask_parent(&fleet, "fleet", "policies", "CLUSTERWAY_POLICIES_KUBECONFIG", report).await?;
+        ask_parent(&fleet, "releases", "cluster", "CLUSTERWAY_HELM_KUBECONFIG", report).await?;
     }
     fleet.install(&install).await?;
     progress.title("Scenarios and tests");
     if everything {
-        ask_parent(&fleet, "rights", "CLUSTERWAY_RIGHTS_KUBECONFIG", report).await?;
+        ask_parent(&fleet, "fleet", "rights", "CLUSTERWAY_RIGHTS_KUBECONFIG", report).await?;
+        for test in ["repositories", "releases"] {
+            ask_parent(&fleet, "helm", test, "CLUSTERWAY_HELM_KUBECONFIG", report).await?;
+        }
     }
     runner::prepare(&fleet).await.context("cannot prepare the tests")?;
     *report += selection.play(&fleet).await?;
@@ -171,16 +175,19 @@ async fn on_postgres(
     fleet.use_storage(None).await
 }
 
-/// Runs an integration test of the crate `fleet` that wants the parent's kubeconfig.
+/// Runs an integration test of a crate that wants the parent's kubeconfig, and finds the fleet's `helm` if it wants it.
 async fn ask_parent(
     fleet: &Fleet,
+    package: &str,
     test: &str,
     variable: &str,
     report: &mut runner::Report,
 ) -> anyhow::Result<()> {
-    let step = fleet.progress().begin(format_args!("{test} of deploy/hub"));
-    let args = ["test", "--quiet", "-p", "fleet", "--test", test, "--", "--include-ignored"];
-    let passed = cargo::cargo(&args).env(variable, fleet.parent()?.kubeconfig()).status().await?.success();
+    let step = fleet.progress().begin(format_args!("{test} of {package}"));
+    let args = ["test", "--quiet", "-p", package, "--test", test, "--", "--include-ignored"];
+    let mut command = cargo::cargo(&args);
+    command.env(variable, fleet.parent()?.kubeconfig()).env("CLUSTERWAY_HELM", &fleet.tools().helm);
+    let passed = command.status().await?.success();
     count(report, passed, step, fleet.progress(), test);
     Ok(())
 }

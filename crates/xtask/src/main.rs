@@ -58,6 +58,15 @@ enum Command {
         /// How many pods the benchmark search has in its store: fewer for working on it.
         #[arg(long, default_value_t = 1_000_000, value_name = "N")]
         pods: u32,
+        /// How many clusters the benchmark fanout simulates: fewer for working on it.
+        #[arg(long, default_value_t = 500, value_name = "N")]
+        clusters: usize,
+        /// How often the benchmark fanout is repeated at most: fewer for working on it.
+        #[arg(long, default_value_t = 5, value_name = "N")]
+        rounds: usize,
+        /// The cargo profile of the load generator of the benchmark fanout; dev is for working on it.
+        #[arg(long, default_value = "release", value_name = "PROFILE")]
+        profile: String,
     },
     /// One parent and its children, as processes on this machine.
     #[command(subcommand)]
@@ -133,8 +142,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
             };
             Box::pin(check::run(scope, &check::Options { profile, keep }, progress)).await
         }
-        Command::Bench { name, json, pods } => {
-            bench(name.as_deref(), json, &fleet::bench::Options { pods }, progress).await
+        Command::Bench { name, json, pods, clusters, rounds, profile } => {
+            let options = fleet::bench::Options { pods, clusters, rounds, profile };
+            bench(name.as_deref(), json, &options, progress).await
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Feed, schema};
+use crate::names::deployer::annotations::{PAUSED, SUBSCRIPTION_PAUSED};
 
 /// The feeds for one cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -58,10 +59,49 @@ pub struct DescriptionSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::list_of_bytes")]
     pub raw: Vec<ByteString>,
+    /// Where the objects are that are too large to be stored once for each cluster; a space stands in their places in raw. None
+    /// if the agent of the cluster cannot read them there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<ContentReference>,
     /// For the deployer Helm: each HelmChart after overrides, JSON in base64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::list_of_bytes")]
     pub chart_raw: Vec<ByteString>,
+}
+
+impl DescriptionSpec {
+    /// Objects that are applied as such.
+    pub fn generic(raw: Vec<ByteString>) -> Self {
+        let (charts, contents, chart_raw) = (Vec::new(), Vec::new(), Vec::new());
+        Self { deployer: Deployer::Generic, charts, raw, contents, chart_raw }
+    }
+}
+
+impl Description {
+    /// Whether nothing of it is to be changed in its cluster, as it or its Subscription is paused.
+    pub fn is_paused(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        let is_true = |key| annotations.and_then(|all| all.get(key)).is_some_and(|value| value == "true");
+        is_true(PAUSED) || is_true(SUBSCRIPTION_PAUSED)
+    }
+}
+
+/// Where an object of a Description is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContentReference {
+    /// Which place in raw the object has, from 0 on.
+    pub index: u32,
+    /// The namespace of the Content.
+    pub namespace: String,
+    /// The name of the Content.
+    pub name: String,
+}
+
+impl ContentReference {
+    /// The place, as an index of `raw`; one that nothing has where this machine cannot count so far.
+    pub fn place(&self) -> usize {
+        usize::try_from(self.index).unwrap_or(usize::MAX)
+    }
 }
 
 /// How a Description is applied.
@@ -134,4 +174,8 @@ pub struct ManifestStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::any_object")]
     pub observed_status: Option<Value>,
+    /// True while nothing was ever applied, as the cluster has refused every attempt for want of a right: there is nothing
+    /// that would have to be deleted. Not set otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never_applied: Option<bool>,
 }

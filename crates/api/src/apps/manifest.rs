@@ -33,6 +33,16 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// What a reader of the object sees of the Manifest's own metadata.
+    pub const SHOWN: [&str; 6] = [
+        "generation",
+        "creationTimestamp",
+        "resourceVersion",
+        "uid",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ];
+
     /// A Manifest of this name around an object.
     pub fn new(name: &str, template: Value) -> Self {
         let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };

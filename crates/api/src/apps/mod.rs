@@ -5,9 +5,10 @@
 //! cluster gets after the overrides of [`Globalization`]s and [`Localization`]s, and how that went. A [`HelmRelease`] is a
 //! chart in one cluster. A [`FeedInventory`] tells how many replicas a Subscription has to divide.
 //!
-//! Beyond the contract are the conditions of Subscriptions and Descriptions, and in the overrides `feedSelector` and
+//! Beyond the contract is [`Content`], of the group `apps.clusterway.io`: a large object that Descriptions refer to. So are the conditions of Subscriptions and Descriptions, and in the overrides `feedSelector` and
 //! `template`. `matchLabels` and `matchExpressions` of selectors are checked by who uses them, as in Kubernetes.
 
+mod content;
 mod description;
 mod helm;
 mod inventory;
@@ -17,11 +18,12 @@ mod schema;
 mod subscription;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+pub use content::{Content, ContentSpec};
 pub use description::{
-    Base, BaseSpec, ChartReference, Deployer, Description, DescriptionPhase, DescriptionSpec,
-    DescriptionStatus, ManifestStatus,
+    Base, BaseSpec, ChartReference, ContentReference, Deployer, Description, DescriptionPhase,
+    DescriptionSpec, DescriptionStatus, ManifestStatus,
 };
 pub use helm::{
     ChartPhase, ChartPullSecret, HelmChart, HelmChartSpec, HelmChartStatus, HelmOptions, HelmRelease,
@@ -77,6 +79,38 @@ impl Feed {
             Some(namespace) => format!("{api_version}/{kind}/{namespace}/{name}"),
             None => format!("{api_version}/{kind}/{name}"),
         }
+    }
+
+    /// Which object this is, as a feed; none where it has no API version, kind or name.
+    ///
+    /// ```
+    /// let web = serde_json::json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "web" }, "spec": {} });
+    /// assert_eq!(api::apps::Feed::of(&web).unwrap().key(), "v1/Service/web");
+    /// ```
+    pub fn of<'de>(object: impl Deserializer<'de>) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Object {
+            api_version: String,
+            kind: String,
+            metadata: Names,
+        }
+        #[derive(Deserialize)]
+        struct Names {
+            name: String,
+            #[serde(default)]
+            namespace: Option<String>,
+        }
+        let Object { api_version, kind, metadata: Names { name, namespace } } =
+            Object::deserialize(object).ok()?;
+        Some(Self { kind, api_version, namespace, name }.normalised())
+    }
+
+    /// The feed, without an empty namespace.
+    #[must_use]
+    pub fn normalised(mut self) -> Self {
+        self.namespace = self.namespace.filter(|namespace| !namespace.is_empty());
+        self
     }
 
     /// The namespace; none where it is empty.

@@ -13,6 +13,11 @@ pub(super) fn list_of_bytes(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": { "type": "string", "format": "byte" } })
 }
 
+/// A base64 text, `format: byte`.
+pub(super) fn bytes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "byte" })
+}
+
 fn requirement_properties() -> Value {
     json!({
         "key": { "description": "The key the requirement is about.", "type": "string" },

@@ -21,8 +21,10 @@ pub mod annotations {
     /// On an object that is deployed: fields that are set when it is made and left alone afterwards, as JSON pointers with
     /// commas between: `/spec/replicas,/metadata/labels/tier`.
     pub const IGNORED_FIELDS: &str = "apps.clusterway.io/ignored-fields";
-    /// On a ManagedCluster or a Description: `"true"` leaves everything in the cluster as it is.
+    /// On a ManagedCluster, a Subscription or a Description: `"true"` leaves what it deploys in the cluster as it is.
     pub const PAUSED: &str = "apps.clusterway.io/paused";
+    /// On a Description, by the hub: `"true"` while its Subscription is paused, with the same effect.
+    pub const SUBSCRIPTION_PAUSED: &str = "apps.clusterway.io/subscription-paused";
     /// On the agent's namespace in the child: `"true"` leaves everything in the cluster as it is, whatever the parent says.
     pub const FROZEN: &str = "apps.clusterway.io/frozen";
     /// On a Description: its generation; the deletions that this generation asks for are carried out, however many they are.
@@ -63,9 +65,11 @@ pub mod reasons {
     pub const TERMINATING: &str = "Terminating";
     /// Applied: what is to be applied is no object.
     pub const INVALID: &str = "InvalidObject";
+    /// Applied: an object of the Description is in a Content that cannot be read.
+    pub const CONTENT_MISSING: &str = "ContentMissing";
     /// Applied: another Description wants the object otherwise.
     pub const CONFLICT: &str = "Conflict";
-    /// Applied: charts are not deployed yet.
+    /// Applied: a HelmChart is among the objects.
     pub const CHARTS: &str = "ChartsNotSupported";
     /// Applied: something is too large or there is too much of it.
     pub const TOO_MUCH: &str = "TooMuch";

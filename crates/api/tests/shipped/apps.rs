@@ -265,7 +265,7 @@ fn fields_are_those_of_the_contract_and_the_ones_named_in_the_code() {
     );
     assert_eq!(
         names(&schema("Description")["properties"]["status"]["properties"]["manifestStatuses"]["items"]),
-        ["apiVersion", "kind", "name", "namespace", "observedStatus"]
+        ["apiVersion", "kind", "name", "namespace", "neverApplied", "observedStatus"]
     );
     for (kind, path) in [
         ("Manifest", "/properties/template"),

@@ -240,6 +240,8 @@ fn the_status_of_a_managed_cluster_has_the_types_of_the_contract() {
             Value::Null,
         ),
         (&["conditions"], "array", Value::Null),
+        // Beyond the contract.
+        (&["agentFeatures"], "array", Value::Null),
     ] {
         for field in fields {
             assert_eq!(status["properties"][*field]["type"], kind, "{field}");

@@ -160,3 +160,29 @@ async fn a_cluster_that_has_stopped_reporting_is_told_of_and_keeps_what_it_has()
     );
     assert!(scene.condition("Degraded").starts_with("True ClustersFailed: n1/c1: the cluster is not ready"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_a_subscription_is_paused_every_description_of_it_says_until_it_is_resumed() {
+    const PAUSED: &str = "apps.clusterway.io/subscription-paused";
+    let mut scene = deployed().await;
+    let pause =
+        |value: Value| json!({ "metadata": { "annotations": { "apps.clusterway.io/paused": value } } });
+    let says = |scene: &Scene, namespace: &str| {
+        let there = scene.parent.get(&scene.only("descriptions", namespace)).unwrap();
+        there["metadata"]["annotations"][PAUSED].clone()
+    };
+    scene.cluster(3, &json!({}), &json!([]));
+    scene.parent.change(&subscription("s"), &pause(json!("true")));
+    scene.settle().await;
+    scene.cluster(3, &json!({ "env": "t" }), &json!([]));
+    scene.settle().await;
+    let all = ["n1", "n2", "n3"];
+    assert!(all.iter().all(|namespace| says(&scene, namespace) == "true"), "one that is new, too");
+    // What is withdrawn waits for it, too, and can go on.
+    scene.deploys = false;
+    scene.parent.delete(&subscription("s"));
+    scene.settle().await;
+    scene.parent.change(&subscription("s"), &pause(Value::Null));
+    scene.settle().await;
+    assert!(all.iter().all(|namespace| says(&scene, namespace).is_null()));
+}

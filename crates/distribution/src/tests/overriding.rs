@@ -172,3 +172,34 @@ async fn a_change_that_concerns_one_cluster_is_written_there_only() {
     assert_eq!(descriptions, 1, "{writes:?}");
     assert_eq!(scene.gets("n2"), [qux(), web(1)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_override_whose_selector_becomes_wrong_is_told_of_once_and_changes_nothing_meanwhile() {
+    let scene = deployed().await;
+    let of = |operator: &str| json!({ "clusterAffinity": { "matchExpressions": [{ "key": "env", "operator": operator, "values": ["t"] }] } });
+    scene.rule(None, "g", &rule("spec: {replicas: 2}", of("In")));
+    scene.settle().await;
+    scene.parent.take_notes();
+    let told = || {
+        let notes = scene.parent.take_notes();
+        notes
+            .into_iter()
+            .filter(|(what, _)| what == "g FailedApplyingOverrides")
+            .map(|(_, text)| text)
+            .collect()
+    };
+    for _ in 0..2 {
+        scene.rule(None, "g", &rule("spec: {replicas: 2}", of("Inn")));
+        scene.settle().await;
+        let notes: Vec<String> = told();
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains("clusterAffinity.matchExpressions"), "{notes:?}");
+        scene.manifest(&web(6));
+        scene.settle().await;
+        assert_eq!(told(), [""; 0], "it is no news any more");
+        scene.rule(None, "g", &rule("spec: {replicas: 2}", of("In")));
+        scene.settle().await;
+        assert_eq!(told(), [""; 0]);
+        assert_eq!(replicas(&scene, "n1"), 2);
+    }
+}

@@ -78,6 +78,16 @@ impl FakeParent {
         self.0.lock().objects.clone().into_iter().collect()
     }
 
+    /// A list of what has a label, `KEY%3DVALUE`.
+    fn list(&self, collection: &str, selector: &str) -> Value {
+        let (key, value) = selector.split_once("%3D").unwrap();
+        let state = self.0.lock();
+        let inside = |path: &String| path.rsplit_once('/').is_some_and(|(parent, _)| parent == collection);
+        let all = state.objects.iter().filter(|(path, _)| inside(path)).map(|(_, object)| object);
+        let items: Vec<&Value> = all.filter(|object| object["metadata"]["labels"][key] == value).collect();
+        json!({ "items": items })
+    }
+
     pub(super) fn refuse(&self, refusal: Option<(&'static str, Refusal)>) {
         self.0.lock().refusal = refusal;
     }
@@ -211,7 +221,11 @@ impl Parent for FakeParent {
     }
 
     fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Refusal>> {
-        let object = self.get(path).map(|object| Bytes::from(object.to_string()));
+        let object = match path.split_once("?labelSelector=") {
+            Some((collection, selector)) => Some(self.list(collection, selector)),
+            None => self.get(path),
+        };
+        let object = object.map(|object| Bytes::from(object.to_string()));
         std::future::ready(Ok(object)).boxed()
     }
 

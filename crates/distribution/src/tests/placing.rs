@@ -156,17 +156,6 @@ async fn a_feed_with_another_api_version_is_told_which_one_there_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chart_is_told_of_and_keeps_nothing_from_the_others() {
-    let scene = Scene::new(1);
-    scene.manifest(&qux());
-    let chart = json!({ "apiVersion": "apps.clusternet.io/v1alpha1", "kind": "HelmChart", "namespace": "default", "name": "mysql" });
-    scene.subscribe(&json!([chart, feed(&qux())]), json!({}));
-    scene.settle().await;
-    assert_eq!(scene.gets("n1"), [qux()]);
-    assert!(scene.condition("FeedsFound").starts_with("False ChartsNotDeployed: HelmChart default/mysql"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn d11_a_subscription_of_another_scheduler_is_left_alone() {
     let scene = Scene::new(1);
     scene.manifest(&qux());
@@ -371,4 +360,20 @@ async fn what_a_cluster_refuses_is_told_although_a_feed_is_missing_too() {
         degraded.contains("n1/c1: Grant it") && degraded.contains("n2/c2: NonexistentConfigMap"),
         "{degraded}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_says_anything_is_told_of_in_a_status_that_can_be_written() {
+    let scene = Scene::new(1);
+    let feed = |kind: &str, name: &str| json!({ "apiVersion": "v1", "kind": kind, "namespace": "qux", "name": name });
+    for (odd, reason) in [
+        (feed(&"K".repeat(100_000), "a"), "NonexistentFeed"),
+        (feed("no kind", "a"), "NonexistentFeed"),
+        (feed("ConfigMap", &"x".repeat(100_000)), "NonexistentConfigMap"),
+    ] {
+        scene.subscribe(&json!([odd]), json!({}));
+        scene.settle().await;
+        let told = scene.condition("FeedsFound");
+        assert!(told.starts_with(&format!("False {reason}: ")) && told.len() < 2_000, "{told}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use api::{
-    apps::{Base, Description, Globalization, Localization, Manifest, Subscription},
+    apps::{Base, Content, Description, Globalization, HelmChart, Localization, Manifest, Subscription},
     clusters::ManagedCluster,
 };
 use base64::Engine as _;
@@ -65,6 +65,12 @@ impl Scene {
         );
     }
 
+    /// Says what the agent of a cluster can do.
+    pub(super) fn set_features(&self, number: usize, features: &Value) {
+        let path = format!("{CLUSTERS}/namespaces/n{number}/managedclusters/c{number}");
+        self.parent.change(&path, &json!({ "status": { "agentFeatures": features } }));
+    }
+
     pub(super) fn set_ready(&self, number: usize, status: &str) {
         let path = format!("{CLUSTERS}/namespaces/n{number}/managedclusters/c{number}");
         self.parent.change(&path, &json!({ "status": { "conditions": [ready(status)] } }));
@@ -80,6 +86,17 @@ impl Scene {
         });
         manifest["template"] = object.clone();
         self.parent.put(&path, &manifest);
+    }
+
+    /// A HelmChart `default/NAME`, as a user applies it.
+    pub(super) fn chart(&self, name: &str, version: &str) {
+        let mut chart = self.parent.get(&chart(name)).unwrap_or_else(|| {
+            json!({ "apiVersion": "apps.clusternet.io/v1alpha1", "kind": "HelmChart",
+                    "metadata": { "namespace": "default", "name": name, "labels": { "tier": "front" } } })
+        });
+        chart["spec"] = json!({ "repo": "https://charts.example", "chart": name, "version": version,
+                                "targetNamespace": "shop" });
+        self.parent.put(&self::chart(name), &chart);
     }
 
     /// A Subscription `default/s` on clusters with `env: t`, with more in its spec.
@@ -162,7 +179,9 @@ impl Scene {
                 changed = true;
                 continue;
             }
-            let statuses: Vec<Value> = objects(&there).iter().map(status).collect();
+            let of_charts = there["spec"]["deployer"] == "Helm";
+            let applied = if of_charts { Vec::new() } else { self.objects(&there) };
+            let statuses: Vec<Value> = applied.iter().map(status).collect();
             let generation = &there["metadata"]["generation"];
             let condition = |type_: &str| {
                 json!({ "type": type_, "status": "True", "reason": "Fine", "message": "Fine.",
@@ -197,7 +216,20 @@ impl Scene {
         let inside = format!("/namespaces/{namespace}/");
         let paths = self.parent.paths("descriptions");
         let mut here = paths.iter().filter(|path| path.contains(&inside) && path.contains("/s-"));
-        here.next().map(|path| objects(&self.parent.get(path).unwrap())).unwrap_or_default()
+        here.next().map(|path| self.objects(&self.parent.get(path).unwrap())).unwrap_or_default()
+    }
+
+    /// The objects of a Description, those in Contents too.
+    pub(super) fn objects(&self, description: &Value) -> Vec<Value> {
+        let mut whole = description.clone();
+        for reference in description["spec"]["contents"].as_array().into_iter().flatten() {
+            let text = |key: &str| reference[key].as_str().unwrap().to_owned();
+            let content = self.parent.get(&content(&text("namespace"), &text("name"))).unwrap();
+            let place = usize::try_from(reference["index"].as_u64().unwrap()).unwrap();
+            assert_eq!(whole["spec"]["raw"][place], "IA==", "nothing stands in its place");
+            whole["spec"]["raw"][place] = content["spec"]["raw"].clone();
+        }
+        objects(&whole)
     }
 
     /// The only path of a kind in a namespace.
@@ -225,7 +257,11 @@ fn show(world: &World, path: &str, object: Value, gone: bool) {
         "subscriptions" => of::<Subscription>,
         "bases" => of::<Base>,
         "descriptions" => of::<Description>,
+        "contents" => of::<Content>,
         "manifests" => of::<Manifest>,
+        "helmcharts" => of::<HelmChart>,
+        // They are read when they are wanted.
+        "helmreleases" => return,
         "globalizations" => of::<Globalization>,
         "localizations" => of::<Localization>,
         "managedclusters" => of::<ManagedCluster>,
@@ -236,6 +272,15 @@ fn show(world: &World, path: &str, object: Value, gone: bool) {
 
 pub(super) fn subscription(name: &str) -> String {
     format!("{APPS}/namespaces/default/subscriptions/{name}")
+}
+
+/// The path of a HelmChart `default/NAME`.
+pub(super) fn chart(name: &str) -> String {
+    format!("{APPS}/namespaces/default/helmcharts/{name}")
+}
+
+fn content(namespace: &str, name: &str) -> String {
+    format!("/apis/apps.clusterway.io/v1alpha1/namespaces/{namespace}/contents/{name}")
 }
 
 /// The path of the Manifest of an object.

@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here. Each change that is observed wakes whoever has to look again, and nobody else.
 
+mod contents;
 mod observe;
 mod records;
 
@@ -15,10 +16,12 @@ use api::apps::Feed;
 use parking_lot::Mutex;
 use placement::{Cluster, overrides::Rule};
 
+use contents::Contents;
+pub(crate) use contents::Use;
 pub(crate) use observe::Known;
 pub(crate) use records::{
-    BaseRecord, ClusterRecord, DescriptionRecord, ManifestRecord, Meta, RuleRecord, SubscriptionRecord,
-    content, identity, normalised,
+    BaseRecord, ClusterRecord, ContentRecord, DescriptionRecord, FeedRecord, Meta, RuleRecord,
+    SubscriptionRecord, content, digest, identity, normalised,
 };
 
 use crate::{
@@ -29,6 +32,8 @@ use crate::{
 
 /// Reports of many clusters that come together are summed together.
 const SUM_AFTER: Duration = Duration::from_millis(500);
+/// So long a Content stays that nobody refers to any more: somebody may be about to.
+const IDLE: Duration = Duration::from_mins(5);
 /// How many uids of deleted objects are remembered.
 const REMEMBERED: usize = 4_096;
 
@@ -52,8 +57,10 @@ pub(crate) struct Inner {
     bases_of: HashMap<String, BTreeSet<Name>>,
     descriptions: Table<DescriptionRecord>,
     descriptions_of: HashMap<String, BTreeSet<Name>>,
-    manifests: Table<ManifestRecord>,
+    contents: Contents,
+    manifests: Table<FeedRecord>,
     manifests_of: HashMap<Feed, BTreeSet<Name>>,
+    charts: Table<FeedRecord>,
     globalizations: Table<RuleRecord>,
     localizations: Table<RuleRecord>,
     rules_for: HashMap<Feed, BTreeSet<Key>>,
@@ -63,6 +70,8 @@ pub(crate) struct Inner {
     outcomes: HashMap<Name, Arc<Outcome>>,
     /// Why a Subscription has no Base in a namespace.
     refusals: HashMap<(Name, String), String>,
+    /// Of Globalizations and Localizations: why they are for nothing, as people were told.
+    told: HashMap<Name, String>,
     dead: Dead,
 }
 
@@ -91,6 +100,7 @@ impl Dead {
 pub(crate) struct Wakes {
     now: Vec<(Key, i32)>,
     soon: Vec<Key>,
+    later: Vec<Key>,
 }
 
 impl Wakes {
@@ -150,6 +160,9 @@ impl World {
         }
         for key in wakes.soon {
             self.queue.wake_after(key, SUM_AFTER);
+        }
+        for key in wakes.later {
+            self.queue.wake_after(key, IDLE);
         }
     }
 
@@ -216,32 +229,47 @@ impl World {
         self.inner.lock().descriptions_of.get(uid).is_some_and(|names| !names.is_empty())
     }
 
+    /// A Content with an object of this digest. It stays for a while, whether or not it is referred to.
+    pub(crate) fn content_with(&self, digest: &str) -> Option<Name> {
+        self.inner.lock().contents.with(digest)
+    }
+
+    /// How much use there is for a Content. One that is of none is not handed out any more.
+    pub(crate) fn use_of_content(&self, name: &Name) -> Use {
+        self.inner.lock().contents.look(name)
+    }
+
     /// A Manifest.
-    pub(crate) fn manifest(&self, name: &Name) -> Option<Arc<ManifestRecord>> {
+    pub(crate) fn manifest(&self, name: &Name) -> Option<Arc<FeedRecord>> {
         self.inner.lock().manifests.get(name).cloned()
     }
 
-    /// The Manifest of a feed. Of several, the one whose name is first: none is better than another.
-    pub(crate) fn manifest_of(&self, feed: &Feed) -> Option<Arc<ManifestRecord>> {
-        let inner = self.inner.lock();
-        inner.manifests.get(inner.manifests_of.get(feed)?.first()?).cloned()
+    /// A HelmChart.
+    pub(crate) fn chart(&self, name: &Name) -> Option<Arc<FeedRecord>> {
+        self.inner.lock().charts.get(name).cloned()
     }
 
-    /// The API version under which there is a Manifest of the same kind, namespace and name.
+    /// What a feed is made of. Of several Manifests, the one whose name is first: none is better than another.
+    pub(crate) fn source_of(&self, feed: &Feed) -> Option<Arc<FeedRecord>> {
+        self.inner.lock().sources_of(feed).next().cloned()
+    }
+
+    /// The API version under which there is a source of the same kind, namespace and name.
     pub(crate) fn other_version_of(&self, feed: &Feed) -> Option<String> {
         let inner = self.inner.lock();
         let same = |other: &&Feed| {
             (&other.kind, &other.namespace, &other.name) == (&feed.kind, &feed.namespace, &feed.name)
         };
-        inner.manifests_of.keys().filter(same).map(|other| other.api_version.clone()).min()
+        let charts = feed.is_chart().then(|| inner.charts.get(&chart_name(feed))?.feed.as_ref()).flatten();
+        let others = inner.manifests_of.keys().filter(same).chain(charts);
+        others.map(|other| other.api_version.clone()).min()
     }
 
-    /// Whether one of the Manifests of feeds is marked with the uid of a Subscription.
+    /// Whether what one of the feeds is made of is marked with the uid of a Subscription.
     pub(crate) fn are_marked(&self, feeds: &[Feed], uid: &str) -> bool {
         let inner = self.inner.lock();
-        let names = feeds.iter().filter_map(|feed| inner.manifests_of.get(feed)).flatten();
-        let mut manifests = names.filter_map(|name| inner.manifests.get(name));
-        manifests.any(|manifest| manifest.meta.labels.contains_key(uid))
+        let mut sources = feeds.iter().flat_map(|feed| inner.sources_of(feed));
+        sources.any(|source| source.meta.labels.contains_key(uid))
     }
 
     /// A Globalization (without a namespace) or Localization.
@@ -272,7 +300,7 @@ impl World {
             }
             let outcome = Arc::new(outcome);
             let before = inner.outcomes.insert(base.meta.name.clone(), Arc::clone(&outcome));
-            let is_news = before.is_none_or(|before| before.problems != outcome.problems);
+            let is_news = before.is_none_or(|before| !before.problems().eq(outcome.problems()));
             let uid = base.meta.label(api::names::apps::labels::SUBSCRIPTION_UID);
             if let (true, Some(name)) = (is_news, inner.subscription_of_uid.get(uid)) {
                 wakes.soon.push(Key::Subscription(name.clone()));
@@ -293,6 +321,32 @@ impl World {
     pub(crate) fn refusal(&self, subscription: &Name, namespace: &str) -> Option<String> {
         self.inner.lock().refusals.get(&(subscription.clone(), namespace.to_owned())).cloned()
     }
+
+    /// Whether people have yet to be told why a Globalization or Localization is for nothing; nothing, if it is for
+    /// something. From now on they have been told.
+    pub(crate) fn is_news(&self, rule: &Name, why: Option<&str>) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(why) = why else {
+            inner.told.remove(rule);
+            return false;
+        };
+        inner.told.insert(rule.clone(), why.to_owned()).is_none_or(|told| told != why)
+    }
+}
+
+impl Inner {
+    /// What a feed is made of: Manifests, or one HelmChart.
+    fn sources_of(&self, feed: &Feed) -> impl Iterator<Item = &Arc<FeedRecord>> {
+        let chart = feed.is_chart().then(|| self.charts.get(&chart_name(feed))).flatten();
+        let chart = chart.filter(|chart| chart.feed.as_ref() == Some(feed));
+        let names = self.manifests_of.get(feed).filter(|_| !feed.is_chart()).into_iter().flatten();
+        chart.into_iter().chain(names.filter_map(|name| self.manifests.get(name)))
+    }
+}
+
+/// The name of the HelmChart that a feed is.
+fn chart_name(feed: &Feed) -> Name {
+    Name::new(feed.namespace().unwrap_or_default(), feed.name.clone())
 }
 
 /// The objects of a namespace.

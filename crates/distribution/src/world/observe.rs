@@ -7,7 +7,9 @@ use std::{
 };
 
 use api::{
-    apps::{Base, Description, Feed, Globalization, Localization, Manifest, Subscription},
+    apps::{
+        Base, Content, Description, Feed, Globalization, HelmChart, Localization, Manifest, Subscription,
+    },
     clusters::ManagedCluster,
     names::apps::labels::SUBSCRIPTION_UID,
 };
@@ -15,10 +17,11 @@ use kube::Resource;
 use serde::de::DeserializeOwned;
 
 use super::{
-    BaseRecord, ClusterRecord, DescriptionRecord, Inner, ManifestRecord, Meta, RuleRecord,
+    BaseRecord, ClusterRecord, ContentRecord, DescriptionRecord, FeedRecord, Inner, Meta, RuleRecord,
     SubscriptionRecord, Table, Wakes, inside,
 };
 use crate::{
+    description,
     key::{Key, Name},
     marks::is_uid,
 };
@@ -43,7 +46,15 @@ macro_rules! records {
     })* };
 }
 
-records!(SubscriptionRecord, ClusterRecord, BaseRecord, DescriptionRecord, ManifestRecord, RuleRecord);
+records!(
+    SubscriptionRecord,
+    ClusterRecord,
+    BaseRecord,
+    DescriptionRecord,
+    ContentRecord,
+    FeedRecord,
+    RuleRecord
+);
 
 /// A record, and what was in its place.
 struct Change<R> {
@@ -68,7 +79,7 @@ fn put<R: Record>(table: &mut Table<R>, record: R) -> Option<Change<R>> {
 }
 
 /// Moves a member of an index from some keys to others.
-fn reindex<K: Hash + Eq + Clone, V: Ord + Clone>(
+pub(super) fn reindex<K: Hash + Eq + Clone, V: Ord + Clone>(
     index: &mut HashMap<K, BTreeSet<V>>,
     member: &V,
     before: impl IntoIterator<Item = K>,
@@ -133,12 +144,14 @@ fn subscription_changed(
     };
     if feeds(before) != feeds(now) || before.map(marks) != now.map(marks) {
         for feed in feeds(before).iter().chain(&feeds(now)) {
-            wake_manifests(inner, feed, wakes);
+            wake_sources(inner, feed, wakes);
         }
     }
     let (old, new) = (feeds(before), feeds(now));
     reindex(&mut inner.wanted_by_subscriptions, &name, old, new);
-    let bound = |record: &SubscriptionRecord| (record.meta.deleting, record.status.binding_clusters.clone());
+    let bound = |record: &SubscriptionRecord| {
+        (record.meta.deleting, record.paused, record.status.binding_clusters.clone())
+    };
     if before.map(bound) != now.map(bound) {
         for uid in before.iter().chain(&now).map(|record| record.meta.uid.as_str()) {
             wakes.bases(inner.bases_of.get(uid).into_iter().flatten());
@@ -146,9 +159,9 @@ fn subscription_changed(
     }
 }
 
-fn wake_manifests(inner: &Inner, feed: &Feed, wakes: &mut Wakes) {
-    let names = inner.manifests_of.get(feed).into_iter().flatten();
-    names.for_each(|name| wakes.now(Key::Manifest(name.clone())));
+fn wake_sources(inner: &Inner, feed: &Feed, wakes: &mut Wakes) {
+    let key = if feed.is_chart() { Key::HelmChart } else { Key::Manifest };
+    inner.sources_of(feed).for_each(|source| wakes.now(key(source.meta.name.clone())));
 }
 
 impl Known for ManagedCluster {
@@ -181,6 +194,10 @@ fn cluster_changed(
         for (name, subscription) in &inner.subscriptions {
             wakes.now.push((Key::Subscription(name.clone()), subscription.spec.priority.unwrap_or(0)));
         }
+        wakes.bases(inside(&inner.bases, &namespace).map(|(name, _)| name));
+    }
+    let reads = |record: &ClusterRecord| record.reads_contents;
+    if before.map(reads) != now.map(reads) {
         wakes.bases(inside(&inner.bases, &namespace).map(|(name, _)| name));
     }
     if before.is_none_or(|record| record.lost) != now.is_none_or(|record| record.lost) {
@@ -237,7 +254,7 @@ fn wake_subscriptions<'u>(
 
 impl Known for Description {
     fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
-        let record = DescriptionRecord::from(&self);
+        let record = DescriptionRecord::new(&self, &inner.contents.table);
         let Some(Change { before, now }) = put(&mut inner.descriptions, record) else { return };
         description_changed(inner, before.as_deref(), Some(&now), wakes);
     }
@@ -271,24 +288,57 @@ fn description_changed(
             record.meta.labels.clone(),
             record.rendered.clone(),
             record.owner.clone(),
+            record.paused,
             record.meta.deleting,
         )
     };
     if before.map(written) != now.map(written) {
-        let base = |record: &DescriptionRecord| {
-            let base = record.meta.name.name.strip_suffix("-generic")?;
-            Some(Name::new(record.meta.name.namespace.clone(), base))
-        };
-        wakes.bases(now.or(before).and_then(base).as_ref());
+        wakes.bases(description::base_of(&name).as_ref());
     }
+    let contents = |record: Option<&DescriptionRecord>| -> BTreeSet<Name> {
+        record.into_iter().flat_map(DescriptionRecord::contents).cloned().collect()
+    };
+    inner.contents.refers(&name, &contents(before), &contents(now), wakes);
     if now.is_some_and(|record| record.meta.deleting) {
         wakes.now(Key::Description(name));
     }
 }
 
+impl Known for Content {
+    fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
+        let Some(Change { now, .. }) = put(&mut inner.contents.table, ContentRecord::from(&self)) else {
+            return;
+        };
+        inner.contents.came(&now);
+        content_changed(inner, &now.meta.name, wakes);
+        wakes.later.push(Key::Content(now.meta.name.clone()));
+    }
+
+    fn gone(inner: &mut Inner, name: &Name, wakes: &mut Wakes) {
+        inner.contents.went(name);
+        content_changed(inner, name, wakes);
+    }
+
+    fn names(inner: &Inner) -> Vec<Name> {
+        inner.contents.table.keys().cloned().collect()
+    }
+}
+
+/// The Descriptions that refer to a Content hold something else now.
+fn content_changed(inner: &mut Inner, name: &Name, wakes: &mut Wakes) {
+    for name in inner.contents.referring(name) {
+        let Some(record) = inner.descriptions.get_mut(&name) else { continue };
+        let now = DescriptionRecord::clone(record).with(&inner.contents.table);
+        if now != **record {
+            *record = Arc::new(now);
+            wakes.bases(description::base_of(&name).as_ref());
+        }
+    }
+}
+
 impl Known for Manifest {
     fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
-        let Some(Change { before, now }) = put(&mut inner.manifests, ManifestRecord::from(&self)) else {
+        let Some(Change { before, now }) = put(&mut inner.manifests, FeedRecord::from(&self)) else {
             return;
         };
         manifest_changed(inner, before.as_deref(), Some(&now), wakes);
@@ -307,14 +357,37 @@ impl Known for Manifest {
 
 fn manifest_changed(
     inner: &mut Inner,
-    before: Option<&ManifestRecord>,
-    now: Option<&ManifestRecord>,
+    before: Option<&FeedRecord>,
+    now: Option<&FeedRecord>,
     wakes: &mut Wakes,
 ) {
     let Some(name) = now.or(before).map(|record| record.meta.name.clone()) else { return };
-    let feed = |record: &ManifestRecord| record.feed.clone();
+    let feed = |record: &FeedRecord| record.feed.clone();
+    reindex(&mut inner.manifests_of, &name, before.and_then(feed), now.and_then(feed));
+    source_changed(inner, before, now, wakes);
+}
+
+impl Known for HelmChart {
+    fn observe(self, inner: &mut Inner, wakes: &mut Wakes) {
+        let Some(Change { before, now }) = put(&mut inner.charts, FeedRecord::from(&self)) else { return };
+        source_changed(inner, before.as_deref(), Some(&now), wakes);
+        wakes.now(Key::HelmChart(now.meta.name.clone()));
+    }
+
+    fn gone(inner: &mut Inner, name: &Name, wakes: &mut Wakes) {
+        let before = inner.charts.remove(name);
+        source_changed(inner, before.as_deref(), None, wakes);
+    }
+
+    fn names(inner: &Inner) -> Vec<Name> {
+        inner.charts.keys().cloned().collect()
+    }
+}
+
+fn source_changed(inner: &Inner, before: Option<&FeedRecord>, now: Option<&FeedRecord>, wakes: &mut Wakes) {
+    let feed = |record: &FeedRecord| record.feed.clone();
     let (old, new) = (before.and_then(feed), now.and_then(feed));
-    let content = |record: &ManifestRecord| (record.meta.uid.clone(), record.digest.clone());
+    let content = |record: &FeedRecord| (record.meta.uid.clone(), record.digest.clone());
     if before.map(content) != now.map(content) {
         for feed in old.iter().chain(&new) {
             wakes.bases(inner.wanted_by_bases.get(feed).into_iter().flatten());
@@ -322,7 +395,6 @@ fn manifest_changed(
             rules.for_each(|key| wakes.now(key.clone()));
         }
     }
-    reindex(&mut inner.manifests_of, &name, old, new);
     // A Subscription that is going waits for its marks to go.
     let marks = before.into_iter().flat_map(|record| record.meta.labels.keys()).filter(|key| is_uid(key));
     let taken: Vec<Option<String>> = marks
@@ -375,6 +447,9 @@ fn rule_changed(inner: &mut Inner, before: Option<&RuleRecord>, now: Option<&Rul
     } else {
         Key::Localization(name.clone())
     };
+    if now.is_none() {
+        inner.told.remove(&name);
+    }
     let content = |record: &RuleRecord| (record.meta.uid.clone(), record.generation, record.meta.deleting);
     if before.map(content) != now.map(content) {
         for record in before.into_iter().chain(now) {

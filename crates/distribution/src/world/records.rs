@@ -4,18 +4,22 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use api::{
     apps::{
-        Base, Deployer, Description, DescriptionPhase, Feed, Globalization, Localization, Manifest,
-        Subscription, SubscriptionSpec, SubscriptionStatus,
+        Base, Content, Deployer, Description, DescriptionPhase, DescriptionSpec, Feed, Globalization,
+        HelmChart, Localization, Manifest, Subscription, SubscriptionSpec, SubscriptionStatus,
     },
-    clusters::ManagedCluster,
-    names::apps::annotations::{FEED_PROTECTION, IS_DEFAULT_CLUSTER_INIT, RENDERED},
+    clusters::{ManagedCluster, reads_contents},
+    names::{
+        apps::annotations::{FEED_PROTECTION, IS_DEFAULT_CLUSTER_INIT, RENDERED},
+        deployer::annotations::{PAUSED, SUBSCRIPTION_PAUSED},
+    },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::{Resource as _, ResourceExt as _};
 use placement::{Cluster, overrides::Rule};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{key::Name, report::Report};
+use super::Table;
+use crate::{key::Name, marks::is_uid, report::Report};
 
 /// What is kept of the metadata of every object.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,6 +65,8 @@ pub(crate) struct SubscriptionRecord {
     pub(crate) status: SubscriptionStatus,
     /// The value of the annotation that makes it the one new clusters are initialised with.
     pub(crate) initialises: Option<String>,
+    /// Whether everything it deploys is to be left as it is.
+    pub(crate) paused: bool,
 }
 
 impl From<&Subscription> for SubscriptionRecord {
@@ -75,6 +81,7 @@ impl From<&Subscription> for SubscriptionRecord {
             spec,
             status: subscription.status.clone().unwrap_or_default(),
             initialises: annotations.and_then(|all| all.get(IS_DEFAULT_CLUSTER_INIT)).cloned(),
+            paused: annotations.and_then(|all| all.get(PAUSED)).is_some_and(|value| value == "true"),
         }
     }
 }
@@ -94,6 +101,8 @@ pub(crate) struct ClusterRecord {
     pub(crate) cluster: Cluster,
     /// Whether what is in it can still be reached and deleted (contract 5.10).
     pub(crate) lost: bool,
+    /// Whether whoever applies its Descriptions reads Contents.
+    pub(crate) reads_contents: bool,
 }
 
 impl From<&ManagedCluster> for ClusterRecord {
@@ -105,6 +114,7 @@ impl From<&ManagedCluster> for ClusterRecord {
             meta: Meta::new(&cluster.metadata),
             cluster: Cluster::from(cluster),
             lost: deleting || (!conditions.is_empty() && !conditions.iter().any(ready)),
+            reads_contents: reads_contents(cluster),
         }
     }
 }
@@ -137,33 +147,89 @@ pub(crate) struct DescriptionRecord {
     pub(crate) owner: Option<String>,
     /// From what it was rendered, and what that gave.
     pub(crate) rendered: Option<String>,
+    /// Whether it says that its Subscription is paused.
+    pub(crate) paused: bool,
+    parts: Arc<[Part]>,
+    /// What stands beside the parts, by digests.
+    others: Arc<[String]>,
     /// What is in it, by a digest.
     pub(crate) content: String,
-    /// The objects that are applied, in their order.
+    /// The objects or charts that are applied, in their order.
     pub(crate) objects: Vec<Feed>,
     pub(crate) report: Report,
 }
 
-impl From<&Description> for DescriptionRecord {
-    fn from(description: &Description) -> Self {
-        let metadata = &description.metadata;
-        let raw = || description.spec.raw.iter().map(|bytes| bytes.0.as_slice());
+/// One object or chart of a Description.
+#[derive(Debug, Clone, PartialEq)]
+enum Part {
+    Here {
+        digest: String,
+        feed: Feed,
+    },
+    /// In a Content.
+    Apart(Name),
+}
+
+impl DescriptionRecord {
+    /// A Description, whose large objects are among the Contents that are known.
+    pub(super) fn new(description: &Description, contents: &Table<ContentRecord>) -> Self {
+        let (metadata, spec) = (&description.metadata, &description.spec);
         let owner = metadata.owner_references.iter().flatten().find(|owner| owner.kind == "Base");
         let annotations = metadata.annotations.as_ref();
         Self {
             meta: Meta::new(metadata),
             generation: metadata.generation.unwrap_or_default(),
-            deployer: description.spec.deployer,
+            deployer: spec.deployer,
             owner: owner.map(|owner| owner.uid.clone()),
             rendered: annotations.and_then(|all| all.get(RENDERED)).cloned(),
-            content: content(raw()),
-            objects: raw().map(|json| identity(json).unwrap_or_default()).collect(),
+            paused: annotations
+                .and_then(|all| all.get(SUBSCRIPTION_PAUSED))
+                .is_some_and(|value| value == "true"),
+            parts: parts(spec).into(),
+            others: spec.chart_raw.iter().map(|bytes| digest(&bytes.0)).collect(),
+            content: String::new(),
+            objects: Vec::new(),
             report: description.status.as_ref().map(Report::from).unwrap_or_default(),
         }
+        .with(contents)
     }
-}
 
-impl DescriptionRecord {
+    /// The same, where other Contents are known.
+    pub(super) fn with(mut self, contents: &Table<ContentRecord>) -> Self {
+        let (mut digests, mut objects) = (Vec::new(), Vec::new());
+        for part in &*self.parts {
+            let (digest, feed) = match part {
+                Part::Here { digest, feed } => (digest.clone(), feed.clone()),
+                Part::Apart(name) => match contents.get(name) {
+                    Some(there) => (there.digest.clone(), there.feed.clone()),
+                    None => (format!("missing {name}"), Feed::default()),
+                },
+            };
+            digests.push(digest);
+            objects.push(feed);
+        }
+        digests.extend(self.others.iter().cloned());
+        (self.content, self.objects) = (placement::fingerprint::fingerprint(&digests), objects);
+        self
+    }
+
+    /// The Contents it refers to.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &Name> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Apart(name) => Some(name),
+            Part::Here { .. } => None,
+        })
+    }
+
+    /// Whether an object or a chart of it is in the cluster.
+    pub(crate) fn is_available(&self, feed: &Feed) -> bool {
+        match self.deployer {
+            Deployer::Generic => self.report.is_available(feed, self.is_applied()),
+            // What a chart installs is not reported; that it is installed is.
+            Deployer::Helm => self.is_applied() && self.objects.contains(feed),
+        }
+    }
+
     /// Whether everything in it has been applied as it is now.
     pub(crate) fn is_applied(&self) -> bool {
         let phase = || self.report.phase == Some(DescriptionPhase::Success);
@@ -171,40 +237,78 @@ impl DescriptionRecord {
     }
 }
 
-/// A digest of what is applied.
-pub(crate) fn content<'r>(raw: impl Iterator<Item = &'r [u8]>) -> String {
-    let parts: Vec<std::borrow::Cow<'r, str>> = raw.map(String::from_utf8_lossy).collect();
-    placement::fingerprint::fingerprint(&parts)
+/// A digest of one object.
+pub(crate) fn digest(json: &[u8]) -> String {
+    placement::fingerprint::fingerprint(&String::from_utf8_lossy(json))
+}
+
+/// A digest of what is applied, where everything stands in the Description itself.
+pub(crate) fn content(spec: &DescriptionSpec) -> String {
+    let digests: Vec<String> = spec.raw.iter().chain(&spec.chart_raw).map(|bytes| digest(&bytes.0)).collect();
+    placement::fingerprint::fingerprint(&digests)
+}
+
+/// What is in a Description: objects, or the values of charts.
+fn parts(spec: &DescriptionSpec) -> Vec<Part> {
+    let mut charts = spec.charts.iter().map(|it| chart(Some(it.namespace.clone()), &it.name));
+    let raw = spec.raw.iter().map(|json| match spec.deployer {
+        Deployer::Generic => (digest(&json.0), identity(&json.0)),
+        Deployer::Helm => (digest(&json.0), charts.next()),
+    });
+    let mut parts: Vec<Part> =
+        raw.map(|(digest, feed)| Part::Here { digest, feed: feed.unwrap_or_default() }).collect();
+    for reference in &spec.contents {
+        if let Some(part) = parts.get_mut(reference.place()) {
+            *part = Part::Apart(Name::new(&reference.namespace, &reference.name));
+        }
+    }
+    parts
+}
+
+/// A HelmChart as a feed.
+fn chart(namespace: Option<String>, name: &str) -> Feed {
+    Feed {
+        kind: HelmChart::kind(&()).into_owned(),
+        api_version: HelmChart::api_version(&()).into_owned(),
+        namespace,
+        name: name.to_owned(),
+    }
 }
 
 /// Which object it is, as JSON.
 pub(crate) fn identity(json: &[u8]) -> Option<Feed> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Object {
-        api_version: String,
-        kind: String,
-        metadata: Names,
-    }
-    #[derive(Deserialize)]
-    struct Names {
-        name: String,
-        #[serde(default)]
-        namespace: Option<String>,
-    }
-    let Object { api_version, kind, metadata: Names { name, namespace } } =
-        serde_json::from_slice(json).ok()?;
-    Some(normalised(&Feed { kind, api_version, namespace, name }))
+    Feed::of(&mut serde_json::Deserializer::from_slice(json))
 }
 
 /// The feed, without an empty namespace.
 pub(crate) fn normalised(feed: &Feed) -> Feed {
-    Feed { namespace: feed.namespace().map(str::to_owned), ..feed.clone() }
+    feed.clone().normalised()
 }
 
-/// A Manifest.
+/// A Content, without the object.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ManifestRecord {
+pub(crate) struct ContentRecord {
+    pub(crate) meta: Meta,
+    /// The object by a digest.
+    pub(crate) digest: String,
+    /// Which object it is.
+    pub(crate) feed: Feed,
+}
+
+impl From<&Content> for ContentRecord {
+    fn from(content: &Content) -> Self {
+        let raw = &content.spec.raw.0;
+        Self {
+            meta: Meta::new(&content.metadata),
+            digest: digest(raw),
+            feed: identity(raw).unwrap_or_default(),
+        }
+    }
+}
+
+/// What a feed is made of: a Manifest, or a HelmChart.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FeedRecord {
     pub(crate) meta: Meta,
     /// Why it cannot be deleted, as it was told last.
     pub(crate) protection: Option<String>,
@@ -218,19 +322,14 @@ pub(crate) struct ManifestRecord {
     pub(crate) digest: String,
 }
 
-impl From<&Manifest> for ManifestRecord {
+impl From<&Manifest> for FeedRecord {
     fn from(manifest: &Manifest) -> Self {
         let text = manifest.template.to_string();
         let labels = manifest.template["metadata"]["labels"].as_object();
         let labels = labels.into_iter().flatten();
         Self {
             meta: Meta::new(&manifest.metadata),
-            protection: manifest
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|all| all.get(FEED_PROTECTION))
-                .cloned(),
+            protection: manifest.annotations().get(FEED_PROTECTION).cloned(),
             feed: identity(text.as_bytes()),
             labels: labels
                 .filter_map(|(key, value)| Some((key.clone(), Value::as_str(value)?.to_owned())))
@@ -240,6 +339,37 @@ impl From<&Manifest> for ManifestRecord {
         }
     }
 }
+
+/// A HelmChart stands for itself, without the marks that are ours.
+impl From<&HelmChart> for FeedRecord {
+    fn from(chart: &HelmChart) -> Self {
+        let mut labels = chart.labels().clone();
+        labels.retain(|key, _| !is_uid(key));
+        let mut annotations = chart.annotations().clone();
+        annotations.retain(|key, _| ![FEED_PROTECTION, LAST_APPLIED].contains(&key.as_str()));
+        let feed = self::chart(chart.namespace(), &chart.name_any());
+        let template = json!({
+            "apiVersion": feed.api_version,
+            "kind": feed.kind,
+            "metadata": {
+                "namespace": feed.namespace, "name": feed.name, "labels": labels, "annotations": annotations,
+            },
+            "spec": chart.spec,
+        });
+        let text = template.to_string();
+        Self {
+            meta: Meta::new(&chart.metadata),
+            protection: chart.annotations().get(FEED_PROTECTION).cloned(),
+            feed: Some(feed),
+            labels,
+            digest: placement::fingerprint::fingerprint(&text),
+            template: text.into_bytes().into(),
+        }
+    }
+}
+
+/// What `kubectl apply` writes of the object it was given.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A Globalization or Localization.
 #[derive(Debug, Clone)]

@@ -26,12 +26,18 @@ pub(super) struct Served {
 impl Loader {
     /// Builds it; a debug build would measure itself.
     pub(super) async fn build(fleet: &Fleet) -> anyhow::Result<Self> {
-        let step = fleet.progress().begin("load generator (release)");
-        let build = ["build", "--quiet", "--release", "-p", "load", "--target-dir"];
+        Self::build_as(fleet, "release").await
+    }
+
+    /// Builds it with another cargo profile, for working on a benchmark.
+    pub(super) async fn build_as(fleet: &Fleet, profile: &str) -> anyhow::Result<Self> {
+        let step = fleet.progress().begin(format_args!("load generator ({profile})"));
+        let build = ["build", "--quiet", "--profile", profile, "-p", "load", "--target-dir"];
         let status = cargo(&build).arg(built()).status().await?;
         anyhow::ensure!(status.success(), "the load generator does not build");
         step.done();
-        Ok(Self { program: built().join("release/load") })
+        let directory = if profile == "dev" { "debug" } else { profile };
+        Ok(Self { program: built().join(directory).join("load") })
     }
 
     /// Runs a command that ends, and reads its line.

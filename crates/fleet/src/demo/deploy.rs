@@ -1,8 +1,8 @@
-//! One application for many clusters: templates, a Subscription, overrides, drift, and how all of it goes again.
+//! One application for many clusters: templates, a Subscription, overrides, drift, a chart, and how all of it goes again.
 
 use std::time::Duration;
 
-use super::{fill_in, shell::Shell, shown};
+use super::{charts, fill_in, shell::Shell, shown};
 use crate::{cluster::Cluster, fleet::Fleet, install::Registered, wait};
 
 const EXAMPLES: &str = "examples/shop";
@@ -55,9 +55,11 @@ pub(super) async fn deploy(
     .await?;
     parent.show(&format!("kubectl {events}")).await?;
 
-    progress.note("what goes with the Subscription goes everywhere; the templates stay");
-    parent.show("kubectl delete subscription shop --timeout=60s").await?;
-    parent.show(&format!("{there} get deployments,services")).await?;
+    charts::install(fleet, parent, child, registered).await?;
+
+    progress.note("what goes with its Subscription goes everywhere; the templates and the HelmChart stay");
+    parent.show("kubectl delete subscription banner shop --timeout=90s").await?;
+    parent.show(&format!("{there} get deployments,services,configmaps")).await?;
     parent.show("kubectl clusterway get deployments -n shop").await
 }
 

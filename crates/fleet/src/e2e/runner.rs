@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::{
     cluster::Cluster,
     e2e::{
+        charts::{Chart, Repositories},
         scenario::{self, Answer, Describe, Process, Scenario, Step},
         tests,
     },
@@ -83,11 +84,16 @@ impl Selection {
 
     /// Plays the scenarios on a fleet that is prepared.
     pub async fn play(&self, fleet: &Fleet) -> anyhow::Result<Report> {
-        let variables = variables(fleet).await?;
+        let mut variables = variables(fleet).await?;
+        let charts = Repositories::default();
+        if self.scenarios.iter().flat_map(|scenario| &scenario.steps).any(|step| step.chart.is_some()) {
+            variables.extend(charts.variables(fleet).await?);
+        }
+        let stage = Stage { fleet, charts: &charts };
         let mut report = Report::default();
         for scenario in &self.scenarios {
             let began = Instant::now();
-            let result = play(fleet, scenario, &variables).await;
+            let result = play(stage, scenario, &variables).await;
             report.count(fleet, &format!("{} {}", scenario.id, scenario.title), began, result);
         }
         Ok(report)
@@ -212,6 +218,7 @@ async fn variables(fleet: &Fleet) -> anyhow::Result<BTreeMap<String, String>> {
         let name = &child.name;
         found.insert(format!("{name}.url"), child.url());
         found.insert(format!("{name}.host"), host(&child));
+        found.insert(format!("{name}.kubeconfig"), child.kubeconfig().display().to_string());
         found.insert(format!("{name}.service-cidr"), child.service_cidr());
         found.insert(format!("{name}.pod-cidr"), child.pod_cidr());
         found.insert(format!("{name}.visitor"), child.token_of(seed::NAMESPACE, "visitor").await?);
@@ -245,33 +252,44 @@ pub async fn parent_token(child: &Cluster) -> anyhow::Result<String> {
     child.kubectl_ok(&args).await
 }
 
-async fn play(fleet: &Fleet, scenario: &Scenario, common: &BTreeMap<String, String>) -> anyhow::Result<()> {
+/// Where scenarios are played.
+#[derive(Clone, Copy)]
+struct Stage<'s> {
+    fleet: &'s Fleet,
+    charts: &'s Repositories,
+}
+
+async fn play(
+    stage: Stage<'_>,
+    scenario: &Scenario,
+    common: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
     let mut variables = common.clone();
     let mut result = Ok(());
     for (step, number) in scenario.steps.iter().zip(1..) {
-        result = act(fleet, step, &mut variables).await.with_context(|| format!("step {number}"));
+        result = act(stage, step, &mut variables).await.with_context(|| format!("step {number}"));
         if result.is_err() {
             break;
         }
     }
     for step in &scenario.finally {
-        let cleaned = act(fleet, step, &mut variables).await.context("cleaning up");
+        let cleaned = act(stage, step, &mut variables).await.context("cleaning up");
         result = result.and(cleaned);
     }
     result
 }
 
-async fn act(fleet: &Fleet, step: &Step, variables: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
+async fn act(stage: Stage<'_>, step: &Step, variables: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
     let mut last = Answer::default();
     let deadline = step.deadline();
     let outcome = if deadline.is_zero() {
-        last = tokio::time::timeout(STEP, attempt(fleet, step, variables)).await.context("no answer")??;
+        last = tokio::time::timeout(STEP, attempt(stage, step, variables)).await.context("no answer")??;
         expectation(step, variables)?.check(&last)
     } else {
         let expect = expectation(step, variables)?;
         let variables = &*variables;
         wait::until(format_args!("the expected"), deadline, || async {
-            let answer = attempt(fleet, step, variables).await?;
+            let answer = attempt(stage, step, variables).await?;
             expect.check(&answer)?;
             Ok(Some(answer))
         })
@@ -312,7 +330,12 @@ fn expectation(step: &Step, variables: &BTreeMap<String, String>) -> anyhow::Res
     Ok(expect)
 }
 
-async fn attempt(fleet: &Fleet, step: &Step, variables: &BTreeMap<String, String>) -> anyhow::Result<Answer> {
+async fn attempt(
+    stage: Stage<'_>,
+    step: &Step,
+    variables: &BTreeMap<String, String>,
+) -> anyhow::Result<Answer> {
+    let Stage { fleet, charts } = stage;
     let at_hub = step.cluster == HUB;
     let cluster = if at_hub { fleet.parent()? } else { fleet.cluster(&step.cluster)? };
     let who = fill(&step.who, variables)?;
@@ -330,6 +353,15 @@ async fn attempt(fleet: &Fleet, step: &Step, variables: &BTreeMap<String, String
         let describe: Describe = serde_json::from_str(&filled)?;
         cluster.apply(&describe.manifest()).await?;
         return Ok(Answer::default());
+    }
+    if let Some(chart) = &step.chart {
+        let chart: Chart = serde_json::from_str(&fill(&serde_json::to_string(chart)?, variables)?)?;
+        charts.add(fleet, &chart).await?;
+        return Ok(Answer::default());
+    }
+    if let Some(name) = &step.log {
+        let text = std::fs::read(fleet.log_of(name))?;
+        return Ok(Answer { text: String::from_utf8_lossy(&text).into_owned(), ..Answer::default() });
     }
     if let Some(manifest) = &step.apply {
         cluster.apply(&fill(manifest, variables)?).await?;
@@ -359,7 +391,7 @@ fn flags(extra: &scenario::Extra, variables: &BTreeMap<String, String>) -> anyho
 }
 
 /// A client of the hub's own address, as nobody.
-async fn hub_client(fleet: &Fleet) -> anyhow::Result<http::Client> {
+pub async fn hub_client(fleet: &Fleet) -> anyhow::Result<http::Client> {
     let service = "v1alpha1.proxies.clusternet.io";
     let args = ["get", "apiservice", service, "-o", "go-template={{.spec.caBundle|base64decode}}"];
     let authority = fleet.parent()?.kubectl_ok(&args).await?;
@@ -442,6 +474,7 @@ async fn kubectl(
     let output = child.wait_with_output().await?;
     Ok(Answer {
         success: Some(output.status.success()),
+        exit: output.status.code(),
         text: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         ..Answer::default()

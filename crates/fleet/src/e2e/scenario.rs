@@ -8,6 +8,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::charts::Chart;
+
 /// One scenario, named after the interface contract's conformance check if there is one.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +32,7 @@ pub struct Scenario {
     pub finally: Vec<Step>,
 }
 
-/// One step: exactly one of `request`, `kubectl`, `process`, `apply`, `describe`.
+/// One step: exactly one of `request`, `kubectl`, `process`, `apply`, `describe`, `chart`, `log`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -50,6 +52,11 @@ pub struct Step {
     pub apply: Option<String>,
     /// A Description to apply as the administrator.
     pub describe: Option<Describe>,
+    /// A chart to put into a repository that is served on the loopback: `${charts.url}` over HTTP, `${charts.registry}` the same
+    /// as a registry, `${private.url}` over TLS with a password.
+    pub chart: Option<Chart>,
+    /// The process whose log is read.
+    pub log: Option<String>,
     /// Standard input of kubectl.
     #[serde(default)]
     pub stdin: String,
@@ -155,6 +162,8 @@ pub struct Expect {
     pub code: Vec<u16>,
     /// kubectl's success; true by default.
     pub success: Option<bool>,
+    /// kubectl's exit code, where more than success matters.
+    pub exit: Option<i32>,
     /// A part of the JSON answer (body or standard output): fields must be there, list items must occur in any order, a
     /// text that begins with `~` is a pattern, null means absent.
     pub json: Option<Value>,
@@ -184,6 +193,8 @@ pub struct Answer {
     pub code: Option<u16>,
     /// kubectl's success.
     pub success: Option<bool>,
+    /// kubectl's exit code.
+    pub exit: Option<i32>,
     /// Headers, lower case.
     pub headers: Vec<(String, String)>,
     /// Body or standard output.
@@ -259,10 +270,12 @@ pub fn read(directory: &Path) -> anyhow::Result<Vec<Scenario>> {
                     step.process.is_some(),
                     step.apply.is_some(),
                     step.describe.is_some(),
+                    step.chart.is_some(),
+                    step.log.is_some(),
                 ];
                 if kinds.iter().filter(|kind| **kind).count() != 1 {
                     bail!(
-                        "a step of {} is not exactly one of request, kubectl, process, apply, describe",
+                        "a step of {} is not exactly one of request, kubectl, process, apply, describe, chart, log",
                         scenario.id
                     );
                 }
@@ -289,7 +302,12 @@ impl Expect {
         {
             bail!("expected code {:?}, got {code}: {}", self.code, shown());
         }
-        if let Some(success) = answer.success
+        if let Some(exit) = self.exit
+            && answer.exit != Some(exit)
+        {
+            bail!("expected exit code {exit}, got {:?}: {}", answer.exit, shown());
+        }
+        if let (Some(success), None) = (answer.success, self.exit)
             && success != self.success.unwrap_or(true)
         {
             bail!("expected kubectl to {}: {}", if success { "fail" } else { "succeed" }, shown());

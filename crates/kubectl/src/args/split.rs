@@ -7,7 +7,19 @@
 use std::ffi::{OsStr, OsString};
 
 /// Our own commands, whatever flags come with them.
-const OURS: &[&str] = &["clusters", "search", "token", "kubeconfig", "policy", "__complete"];
+const OURS: &[&str] = &[
+    "clusters",
+    "search",
+    "token",
+    "kubeconfig",
+    "policy",
+    "plan",
+    "adopt",
+    "pause",
+    "resume",
+    "confirm",
+    "__complete",
+];
 
 /// Ours, unless a cluster is visited: then they are kubectl's.
 const SHARED: &[&str] = &["version", "completion", "help"];

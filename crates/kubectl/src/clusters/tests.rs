@@ -78,9 +78,9 @@ fn a_cluster_is_found_by_the_name_of_its_object_or_its_label() {
     let mut renamed = cluster("renamed", "clusternet-a", A);
     renamed.labels_mut().insert(labels::CLUSTER_NAME.to_owned(), String::from("aws-cd"));
     let all = [renamed, cluster("edge-7", "clusternet-b", B)];
-    assert_eq!(choose("edge-7", &all).unwrap(), B);
-    assert_eq!(choose("renamed", &all).unwrap(), A);
-    assert_eq!(choose("aws-cd", &all).unwrap(), A);
+    assert_eq!(choose("edge-7", &all).unwrap().spec.cluster_id, B);
+    assert_eq!(choose("renamed", &all).unwrap().spec.cluster_id, A);
+    assert_eq!(choose("aws-cd", &all).unwrap().spec.cluster_id, A);
 }
 
 #[test]

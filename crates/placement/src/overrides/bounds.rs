@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::error::Problem;
 use crate::json::{Extent, extent};
 
+/// The bytes of all objects that one Description may hold. In base64 they are a third more; etcd takes 1.5 MiB.
+pub const LARGEST_DESCRIPTION: usize = 1 << 20;
+
 /// What rendering one feed for one cluster may take. Sizes are those of JSON, give or take escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

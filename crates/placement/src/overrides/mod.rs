@@ -37,7 +37,7 @@ mod rule;
 mod value;
 
 pub use apply::{Rendered, object};
-pub use bounds::Limits;
+pub use bounds::{LARGEST_DESCRIPTION, Limits};
 pub use chart::{RenderedChart, chart};
 pub use error::{OverrideError, OverrideRef, Problem, Skipped};
 pub use provenance::{Changed, Provenance};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::clusters::ManagedClusterStatus;
+use api::clusters::{DESCRIPTION_CONTENTS, ManagedClusterStatus};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::ListParams};
 
@@ -21,6 +21,7 @@ pub(super) struct Observation {
 pub(super) fn constants(options: &Options) -> Observation {
     let status = ManagedClusterStatus {
         agent_version: Some(format!("v{}", env!("CARGO_PKG_VERSION"))),
+        agent_features: vec![DESCRIPTION_CONTENTS.to_owned()],
         apiserver_url: Some(options.api_server.clone()),
         app_pusher: Some(options.app_pusher),
         use_socket: Some(options.use_socket),

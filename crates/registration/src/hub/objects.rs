@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use api::names::{self, annotations, labels};
+use api::{
+    apps::Content,
+    names::{self, annotations, labels},
+};
 use k8s_openapi::{
     api::{
         core::v1::{Namespace, ServiceAccount},
@@ -117,13 +120,14 @@ pub(crate) fn child_binding(child: &Child) -> RoleBinding {
     }
 }
 
-/// What the child may do outside its namespace: its own request and its own socket.
+/// What the child may do outside its namespace: its own request, its own socket, and to get Contents, whose names are what it
+/// has to know.
 pub(crate) fn cluster_role(child: &Child) -> ClusterRole {
-    let rule = |group: &str, resources: Vec<String>, verbs: Vec<String>, name: String| PolicyRule {
+    let rule = |group: &str, resources: Vec<String>, verbs: Vec<String>, name: Option<String>| PolicyRule {
         api_groups: Some(strings([group])),
         resources: Some(resources),
         verbs,
-        resource_names: Some(vec![name]),
+        resource_names: name.map(|name| vec![name]),
         non_resource_urls: None,
     };
     ClusterRole {
@@ -133,14 +137,15 @@ pub(crate) fn cluster_role(child: &Child) -> ClusterRole {
                 "clusters.clusternet.io",
                 strings(["clusterregistrationrequests"]),
                 strings(["get", "patch"]),
-                names::of_cluster(&child.id),
+                Some(names::of_cluster(&child.id)),
             ),
             rule(
                 api::proxies::GROUP,
                 strings(["sockets", "sockets/attach"]),
                 strings(["get", "create"]),
-                child.id.clone(),
+                Some(child.id.clone()),
             ),
+            rule(&Content::group(&()), strings([&*Content::plural(&())]), strings(["get"]), None),
         ]),
         aggregation_rule: None,
     }
@@ -226,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_may_touch_its_own_request_and_socket_and_nothing_else() {
+    fn a_child_may_touch_its_own_request_and_socket_and_get_contents_and_nothing_else() {
         let rules = cluster_role(&child()).rules.unwrap();
         let grants: Vec<_> = rules
             .iter()
@@ -240,7 +245,8 @@ mod tests {
             grants,
             [
                 "get,patch clusterregistrationrequests [clusternet-id]",
-                "get,create sockets,sockets/attach [id]"
+                "get,create sockets,sockets/attach [id]",
+                "get contents []"
             ]
         );
     }

@@ -16,9 +16,14 @@ use kube::{
         watcher::Event,
     },
 };
-use runtime::{OnError, Tasks, lease::Leadership, metrics::Metrics, watch::readable};
+use runtime::{
+    OnError, Tasks,
+    lease::{self, Leadership},
+    metrics::Metrics,
+    watch::readable,
+};
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::{
     Options, approver,
@@ -46,31 +51,12 @@ pub fn start(
     metrics: &Metrics,
 ) {
     let counters = Counters::register(metrics);
-    let group = tasks.clone();
-    tasks.spawn("registration", lead(group, client, leadership, options, counters));
-}
-
-async fn lead(
-    tasks: Tasks,
-    client: Client,
-    mut leadership: watch::Receiver<Leadership>,
-    options: Options,
-    counters: Counters,
-) {
-    while leadership.wait_for(|leadership| leadership.held).await.is_ok() {
-        info!("registration begins");
-        let term = tasks.child();
+    lease::while_held(tasks, "registration", leadership, move |term| {
         let context = Arc::new(Context::new(client.clone(), options.clone(), counters.clone()));
         let shared = context.clone();
         term.supervise("registration requests", OnError::Restart, move || answer_requests(shared.clone()));
         term.supervise("cluster lifecycle", OnError::Restart, move || judge_clusters(context.clone()));
-        let ended = leadership.wait_for(|leadership| !leadership.held).await.is_err();
-        term.cancel();
-        info!("registration ends");
-        if ended {
-            return;
-        }
-    }
+    });
 }
 
 async fn answer_requests(context: Arc<Context>) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::fleet::Fleet;
 
+mod abuse;
 mod audit;
 mod deploying;
 mod faults;
@@ -13,6 +14,7 @@ mod flags;
 mod queries;
 mod registration;
 mod replicas;
+mod rollout;
 mod secrets;
 mod streams;
 mod templates;
@@ -47,6 +49,7 @@ pub fn all() -> Vec<Test> {
         upgrades::exec_attach_logs_cp_and_port_forward_work_through_the_search within 480,
         audit::every_visit_is_one_audit_line_with_the_parents_audit_id within 150,
         secrets::no_log_and_no_audit_record_holds_a_credential within 60,
+        secrets::no_value_of_a_deployed_secret_is_told_anywhere within 300,
         flags::a_hub_does_not_start_with_proxy_flags_without_their_gate within 240,
         queries::malformed_and_huge_queries_are_refused_and_the_hub_lives_on within 240,
         streams::a_watch_brings_events_while_it_is_open within 60,
@@ -60,6 +63,8 @@ pub fn all() -> Vec<Test> {
         replicas::a_killed_hub_leaves_its_store_to_another_which_goes_on_where_it_ended within 400,
         registration::killing_hub_and_agents_during_registration_loses_and_doubles_nothing within 400,
         deploying::killing_the_agent_while_it_deploys_loses_doubles_and_leaves_behind_nothing within 600,
+        abuse::whatever_is_made_to_explode_is_refused_and_the_others_are_served within 600,
+        rollout::killing_everything_during_a_rollout_loses_doubles_and_rewrites_nothing within 600,
         faults::a_child_that_was_killed_and_changed_meanwhile_is_stored_as_it_is_then within 400,
         faults::a_child_that_was_set_back_to_an_older_state_is_stored_as_it_is_then within 500,
         faults::a_custom_resource_that_was_removed_and_added_again_is_stored_as_it_is_then within 400,

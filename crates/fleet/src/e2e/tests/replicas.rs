@@ -16,7 +16,7 @@ use crate::{
     fleet::{Fleet, ready_or_log},
     free_port,
     http::{Answer, Client},
-    install::HUB,
+    install::{self, HUB},
     paths, wait,
 };
 
@@ -43,7 +43,7 @@ struct Hub {
 impl Hub {
     async fn at(parent: &Cluster, port: u16) -> anyhow::Result<Self> {
         let url = format!("https://127.0.0.1:{port}");
-        let client = client(parent, &url, "fleet-administrator", &["system:masters"]).await?;
+        let client = install::hub_client_as(parent, &url, "fleet-administrator", &["system:masters"]).await?;
         Ok(Self { url, client })
     }
 
@@ -66,14 +66,6 @@ impl Hub {
         let page = self.found("/metrics", "*/*").await?;
         Ok(String::from_utf8_lossy(&page).lines().any(|line| line == metric))
     }
-}
-
-/// A client of a hub, as a user of the parent.
-async fn client(parent: &Cluster, url: &str, user: &str, groups: &[&str]) -> anyhow::Result<Client> {
-    let template = "go-template={{index .data \"ca.crt\" | base64decode}}";
-    let secret = ["get", "secret", "clusternet-hub-serving-ca", "-n", "clusternet-system", "-o", template];
-    let authority = parent.kubectl_ok(&secret).await?;
-    Client::new(url, &authority, Some(&parent.authority()?.client(user, groups)?))
 }
 
 /// Starts a second hub with the store of the first, looks at both, kills the first, and looks at what the second makes
@@ -156,7 +148,7 @@ async fn both_answer_the_same(parent: &Cluster, first: &Hub, second: &Hub) -> an
             == 400
     );
     for hub in [first, second] {
-        let alice = client(parent, &hub.url, "alice", &["nobodies"]).await?;
+        let alice = install::hub_client_as(parent, &hub.url, "alice", &["nobodies"]).await?;
         ensure!(alice.get(PODS).await?.status() == 403, "who may not search may not through {}", hub.url);
         let forged = Request::get(PODS)
             .header("clusterway-relayed-user", "fleet-administrator")

@@ -1,9 +1,13 @@
 //! Credentials stay where they belong.
 
+mod deployed;
+
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
+
+pub(super) use deployed::no_value_of_a_deployed_secret_is_told_anywhere;
 
 use crate::{
     e2e::runner::{parent_token, visitor_manifest},
@@ -33,9 +37,14 @@ pub(super) async fn no_log_and_no_audit_record_holds_a_credential(fleet: &Fleet)
     }
     let own = parent_token(&child).await?;
     let secrets = [("the visitor's token", signature(&visitor)?), ("the child's token", signature(&own)?)];
+    in_no_log(fleet, &secrets)
+}
+
+/// Looks for secrets, each behind its name, in every log of the fleet.
+fn in_no_log(fleet: &Fleet, secrets: &[(impl std::fmt::Display, String)]) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(fleet.log_directory())?.flatten() {
         let log = String::from_utf8_lossy(&std::fs::read(entry.path())?).into_owned();
-        for (name, secret) in &secrets {
+        for (name, secret) in secrets {
             ensure!(!log.contains(secret), "{name} is in {}", entry.path().display());
         }
     }

@@ -1,0 +1,100 @@
+//! Contents: the large objects that Descriptions refer to.
+
+use std::sync::Arc;
+
+use api::apps::{Content, ContentReference, Description};
+use futures_util::{StreamExt as _, stream};
+use k8s_openapi::ByteString;
+use kube::{
+    Api, Client,
+    runtime::watcher::{self, Event},
+};
+use moka::future::Cache;
+
+use crate::{book::Book, cluster::Cluster};
+
+/// What is kept of what was read, in bytes: many Descriptions hold the same.
+const KEPT: u64 = 8 << 20;
+/// Contents of one Description that are read at a time.
+const AT_ONCE: usize = 8;
+
+/// The Contents of the parent. A clone has the same memory.
+#[derive(Clone)]
+pub(crate) struct Contents {
+    client: Client,
+    known: Cache<(String, String), Arc<ByteString>>,
+}
+
+impl Contents {
+    pub(crate) fn new(client: Client) -> Self {
+        let weigh =
+            |_: &(String, String), raw: &Arc<ByteString>| u32::try_from(raw.0.len()).unwrap_or(u32::MAX);
+        Self { client, known: Cache::builder().weigher(weigh).max_capacity(KEPT).build() }
+    }
+
+    /// The object in a Content; nothing if it cannot be read. A Content never changes, so what was read once is right.
+    pub(crate) async fn get(&self, namespace: &str, name: &str) -> Option<ByteString> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let read = async {
+            let contents: Api<Content> = Api::namespaced(self.client.clone(), namespace);
+            contents.get(name).await.map(|content| Arc::new(content.spec.raw))
+        };
+        match self.known.try_get_with(key, read).await {
+            Ok(raw) => Some(ByteString::clone(&raw)),
+            Err(error) => {
+                tracing::debug!(namespace, name, %error, "a Content cannot be read");
+                None
+            }
+        }
+    }
+}
+
+/// Whether no object stands in a place of a Description.
+pub(crate) fn is_nothing(place: &ByteString) -> bool {
+    place.0.trim_ascii().is_empty()
+}
+
+/// The references of a Description in whose place nothing stands yet.
+pub(crate) fn missing(description: &Description) -> impl Iterator<Item = &ContentReference> {
+    let raw = &description.spec.raw;
+    description.spec.contents.iter().filter(|reference| raw.get(reference.place()).is_some_and(is_nothing))
+}
+
+/// Puts the objects that a Description refers to into their places, as far as they can be read.
+pub(crate) async fn fill(cluster: &Cluster, description: &mut Description) {
+    let missing: Vec<ContentReference> = missing(description).cloned().collect();
+    let read = stream::iter(missing).map(async |reference| {
+        let found = cluster.parent.content(&reference.namespace, &reference.name).await;
+        (reference.place(), found)
+    });
+    let found: Vec<_> = read.buffered(AT_ONCE).collect().await;
+    for (place, raw) in found {
+        if let (Some(place), Some(raw)) = (description.spec.raw.get_mut(place), raw) {
+            *place = raw;
+        }
+    }
+}
+
+/// An event with the objects that its Description refers to, unless they are known, or nobody needs them any more.
+pub(crate) async fn with_contents(
+    cluster: &Cluster,
+    event: watcher::Result<Event<Description>>,
+) -> watcher::Result<Event<Description>> {
+    let mut event = event;
+    if let Ok(Event::Apply(description) | Event::InitApply(description)) = &mut event
+        && description.metadata.deletion_timestamp.is_none()
+        && !is_known(&cluster.state.lock().book, description)
+    {
+        fill(cluster, description).await;
+    }
+    event
+}
+
+/// Whether a Description was read in this generation, as a whole.
+fn is_known(book: &Book, description: &Description) -> bool {
+    let (name, uid) = (description.metadata.name.as_deref().unwrap_or_default(), &description.metadata.uid);
+    book.get(name).is_some_and(|entry| {
+        let known = &entry.description.metadata;
+        &known.uid == uid && known.generation == description.metadata.generation && entry.is_whole()
+    })
+}

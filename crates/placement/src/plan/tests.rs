@@ -1,0 +1,286 @@
+use api::names::{
+    apps::{generic_description, labels::SUBSCRIPTION_UID},
+    deployer::annotations::PAUSED,
+};
+use kube::ResourceExt as _;
+use serde_json::json;
+
+use super::*;
+
+const UID: &str = "6f2c1f5e-0000-4000-8000-000000000001";
+
+fn cluster(number: usize, labels: &Value) -> ManagedCluster {
+    let cluster = json!({
+        "apiVersion": "clusters.clusternet.io/v1beta1", "kind": "ManagedCluster",
+        "metadata": { "namespace": format!("n{number}"), "name": format!("c{number}"), "labels": labels },
+        "spec": { "clusterId": format!("id{number}"), "syncMode": "Pull" },
+    });
+    serde_json::from_value(cluster).unwrap()
+}
+
+fn web(image: &str) -> Value {
+    json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "namespace": "qux", "name": "web" },
+            "spec": { "replicas": 1, "image": image } })
+}
+
+fn login(password: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "namespace": "qux", "name": "login" },
+            "data": { "password": password } })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "fixtures are written as literals")]
+fn ours(kind: &str, metadata: Value, spec: Value) -> Value {
+    json!({ "apiVersion": "apps.clusternet.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec })
+}
+
+fn subscription(feeds: &[&Value]) -> Value {
+    let feeds: Vec<Feed> = feeds.iter().map(|object| Feed::of(*object).unwrap()).collect();
+    let metadata = json!({ "namespace": "default", "name": "s", "uid": UID });
+    let mut made = ours(
+        "Subscription",
+        metadata,
+        json!({
+            "subscribers": [{ "clusterAffinity": { "matchLabels": { "env": "t" } } }], "feeds": feeds,
+        }),
+    );
+    made["status"] = json!({ "bindingClusters": ["n1/c1", "n2/c2"] });
+    made
+}
+
+/// A Globalization for everything.
+fn globalization(policy: &str, type_: &str, value: &str) -> Value {
+    let overrides = json!([{ "name": "o", "type": type_, "value": value }]);
+    ours("Globalization", json!({ "name": "g" }), json!({ "overridePolicy": policy, "overrides": overrides }))
+}
+
+/// Two clusters to which the Subscription deploys these objects.
+fn deployed(objects: &[&Value]) -> Parent {
+    let mut parent = Parent {
+        clusters: (1..=3)
+            .map(|n| cluster(n, &json!(if n < 3 { json!({ "env": "t" }) } else { json!({}) })))
+            .collect(),
+        ..Parent::default()
+    };
+    for object in objects {
+        parent.sources.insert((*object).clone()).unwrap();
+    }
+    parent.sources.insert(subscription(objects)).unwrap();
+    let feeds: Vec<Feed> = objects.iter().map(|object| Feed::of(*object).unwrap()).collect();
+    for namespace in ["n1", "n2"] {
+        describe(&mut parent, namespace, "s-1", UID, &feeds, objects);
+    }
+    parent
+}
+
+fn describe(parent: &mut Parent, namespace: &str, name: &str, uid: &str, feeds: &[Feed], objects: &[&Value]) {
+    use k8s_openapi::ByteString;
+    let labels = json!({ SUBSCRIPTION_UID: uid });
+    let base = ours(
+        "Base",
+        json!({ "namespace": namespace, "name": name, "labels": labels }),
+        json!({ "feeds": feeds }),
+    );
+    parent.bases.push(serde_json::from_value(base).unwrap());
+    let raw: Vec<ByteString> =
+        objects.iter().map(|object| ByteString(object.to_string().into_bytes())).collect();
+    let metadata = json!({ "namespace": namespace, "name": generic_description(name) });
+    let description = ours("Description", metadata, json!({ "deployer": "Generic", "raw": raw }));
+    parent.descriptions.push(serde_json::from_value(description).unwrap());
+}
+
+fn planned(parent: &Parent, files: &[Value]) -> Plan {
+    plan(parent, files.to_vec(), "default", &Limits::default()).unwrap()
+}
+
+/// `cluster action name path` of each field, or of an object without fields.
+fn told(changes: &[Change]) -> Vec<String> {
+    let line = |change: &Change, path: &str| {
+        format!("{} {:?} {} {path}", change.cluster, change.action, change.object.name).trim_end().to_owned()
+    };
+    let of = |change: &Change| -> Vec<String> {
+        if change.fields.is_empty() {
+            return vec![line(change, "")];
+        }
+        change.fields.iter().map(|field| line(change, &field.path)).collect()
+    };
+    changes.iter().flat_map(of).collect()
+}
+
+#[test]
+fn what_is_there_already_changes_nothing_whoever_applied_it() {
+    let parent = deployed(&[&web("a"), &login("p")]);
+    let mut again = web("a");
+    again["metadata"]["annotations"] = json!({ "kubectl.kubernetes.io/last-applied-configuration": "{}" });
+    let plan = planned(&parent, &[again, login("p"), subscription(&[&web("a"), &login("p")])]);
+    assert!(plan.is_empty() && plan.waiting.is_empty() && plan.notes.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn a_changed_field_is_shown_in_every_cluster_and_a_secret_is_not() {
+    let parent = deployed(&[&web("a"), &login("hunter2")]);
+    let plan = planned(&parent, &[web("b"), login("hunter3")]);
+    assert_eq!(
+        told(&plan.changes),
+        [
+            "n1/c1 Change web /spec/image",
+            "n1/c1 Change login /data/password",
+            "n2/c2 Change web /spec/image",
+            "n2/c2 Change login /data/password",
+        ]
+    );
+    assert_eq!(plan.changes[0].fields[0].before.as_deref(), Some("\"a\""));
+    assert!(plan.changes[0].fields[0].overrides.is_empty());
+    assert!(!format!("{plan:?}").contains("hunter"));
+}
+
+#[test]
+fn the_override_that_sets_a_field_is_named_and_so_is_one_that_no_longer_does() {
+    let mut parent = deployed(&[&web("a")]);
+    let file = globalization("ApplyNow", "MergePatch", r#"{"spec":{"replicas":3}}"#);
+    let plan = planned(&parent, std::slice::from_ref(&file));
+    assert_eq!(told(&plan.changes), ["n1/c1 Change web /spec/replicas", "n2/c2 Change web /spec/replicas"]);
+    assert_eq!(plan.changes[0].fields[0].overrides, ["Globalization g spec.overrides[0] (o)"]);
+
+    parent.sources.insert(file).unwrap();
+    let mut overridden = web("a");
+    overridden["spec"]["replicas"] = json!(3);
+    parent.descriptions.clear();
+    parent.bases.clear();
+    let feeds = [Feed::of(&overridden).unwrap()];
+    describe(&mut parent, "n1", "s-1", UID, &feeds, &[&overridden]);
+    describe(&mut parent, "n2", "s-1", UID, &feeds, &[&overridden]);
+    let plan = planned(&parent, &[globalization("ApplyNow", "MergePatch", "{}")]);
+    assert_eq!(plan.changes[0].fields[0].after.as_deref(), Some("1"));
+    assert_eq!(plan.changes[0].fields[0].overrides, ["Globalization g spec.overrides[0] (o)"]);
+}
+
+#[test]
+fn an_override_that_waits_changes_nothing_yet_and_is_told() {
+    let parent = deployed(&[&web("a")]);
+    let plan = planned(&parent, &[globalization("ApplyLater", "MergePatch", r#"{"spec":{"replicas":3}}"#)]);
+    assert!(plan.is_empty());
+    assert_eq!(told(&plan.waiting).len(), 2);
+    let both = [globalization("ApplyLater", "MergePatch", r#"{"spec":{"replicas":3}}"#), web("b")];
+    let plan = planned(&parent, &both);
+    assert_eq!((told(&plan.changes).len(), plan.waiting.len()), (4, 0));
+}
+
+#[test]
+fn an_override_that_cannot_be_applied_is_an_error_with_override_cluster_and_path() {
+    let parent = deployed(&[&web("a")]);
+    let patch = r#"[{"op":"replace","path":"/spec/missing","value":1}]"#;
+    let plan = planned(&parent, &[globalization("ApplyNow", "JSONPatch", patch)]);
+    assert_eq!(plan.errors.len(), 2);
+    for part in ["Globalization g spec.overrides[0] (o)", "n1/c1", "/spec/missing"] {
+        assert!(plan.errors[0].contains(part), "{}", plan.errors[0]);
+    }
+    let plan = planned(&parent, &[globalization("ApplyNow", "MergePatch", r#"{"kind":"Other"}"#), web("b")]);
+    assert!(plan.changes.is_empty() && plan.errors.len() == 2, "the clusters keep what they have: {plan:?}");
+}
+
+#[test]
+fn a_feed_or_a_cluster_that_is_taken_away_is_deleted_there() {
+    let parent = deployed(&[&web("a"), &login("p")]);
+    let plan = planned(&parent, &[subscription(&[&web("a")])]);
+    assert_eq!(told(&plan.changes), ["n1/c1 Delete login", "n2/c2 Delete login"]);
+
+    let mut elsewhere = parent.clone();
+    elsewhere.clusters[2].labels_mut().insert(String::from("zone"), String::from("z"));
+    let mut moved = subscription(&[&web("a"), &login("p")]);
+    moved["spec"]["subscribers"] = json!([{ "clusterAffinity": { "matchLabels": { "zone": "z" } } }]);
+    let plan = planned(&elsewhere, &[moved]);
+    assert_eq!(
+        told(&plan.changes),
+        [
+            "n1/c1 Delete web",
+            "n1/c1 Delete login",
+            "n2/c2 Delete web",
+            "n2/c2 Delete login",
+            "n3/c3 Create web",
+            "n3/c3 Create login",
+        ]
+    );
+}
+
+#[test]
+fn what_another_description_has_too_is_not_deleted() {
+    let mut parent = deployed(&[&web("a"), &login("p")]);
+    let feeds = [Feed::of(login("p")).unwrap()];
+    describe(&mut parent, "n1", "t-1", "other", &feeds, &[&login("p")]);
+    let plan = planned(&parent, &[subscription(&[&web("a")])]);
+    assert_eq!(told(&plan.changes), ["n2/c2 Delete login"]);
+    assert!(plan.notes[0].contains("n1/t-1-generic has it, too"), "{:?}", plan.notes);
+}
+
+#[test]
+fn a_new_subscription_creates_and_shows_what_overrides_make_of_a_template() {
+    let mut parent = deployed(&[]);
+    parent.bases.clear();
+    parent.descriptions.clear();
+    let local = json!({ "namespace": "n2", "name": "l" });
+    let overrides = json!([{ "type": "MergePatch", "value": "spec: {replicas: 5}" }]);
+    let local = ours("Localization", local, json!({ "overridePolicy": "ApplyNow", "overrides": overrides }));
+    let plan = planned(&parent, &[web("a"), subscription(&[&web("a"), &login("p")]), local]);
+    assert_eq!(told(&plan.changes), ["n1/c1 Create web", "n2/c2 Create web /spec/replicas"]);
+    assert_eq!(plan.changes[1].fields[0].overrides, ["Localization n2/l spec.overrides[0]"]);
+    assert!(plan.notes[0].contains("v1/Secret/qux/login"), "{:?}", plan.notes);
+}
+
+#[test]
+fn what_nothing_deploys_and_what_fits_nowhere_is_told() {
+    let parent = Parent { clusters: vec![cluster(1, &json!({}))], ..Parent::default() };
+    let mut new = subscription(&[&web("a")]);
+    new["status"] = json!({});
+    let plan = planned(&parent, &[web("a"), login("p"), new]);
+    assert!(plan.is_empty());
+    let notes = plan.notes.join("\n");
+    assert!(
+        notes.contains("v1/Secret/qux/login: no Subscription has it") && notes.contains("0/1 clusters"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn charts_are_compared_as_objects_and_that_is_said() {
+    let chart = |version: &str| {
+        ours(
+            "HelmChart",
+            json!({ "namespace": "default", "name": "db" }),
+            json!({ "chart": "db", "version": version }),
+        )
+    };
+    let mut parent = deployed(&[]);
+    parent.bases.clear();
+    parent.descriptions.clear();
+    let plan = planned(&parent, &[chart("1"), subscription(&[&chart("1")])]);
+    assert_eq!(told(&plan.changes), ["n1/c1 Create db", "n2/c2 Create db"]);
+    parent.sources.insert(chart("1")).unwrap();
+    parent.sources.insert(subscription(&[&chart("1")])).unwrap();
+    let feeds = [Feed::of(chart("1")).unwrap()];
+    describe(&mut parent, "n1", "s-1", UID, &feeds, &[]);
+    describe(&mut parent, "n2", "s-1", UID, &feeds, &[]);
+    let plan = planned(&parent, &[chart("2")]);
+    assert_eq!(told(&plan.changes), ["n1/c1 Change db /spec/version", "n2/c2 Change db /spec/version"]);
+    assert!(plan.notes[0].contains("compared as objects"), "{:?}", plan.notes);
+}
+
+#[test]
+fn what_the_hub_makes_is_refused_and_a_manifest_stands_for_its_object() {
+    let parent = deployed(&[&web("a")]);
+    let base = ours("Base", json!({ "namespace": "n1", "name": "b" }), json!({ "feeds": [] }));
+    let error = plan(&parent, vec![base], "default", &Limits::default()).unwrap_err();
+    assert!(error.to_string().contains("Base b is made by the hub"), "{error}");
+    let mut manifest = ours("Manifest", json!({ "name": "deployments.qux.web" }), json!(null));
+    manifest["template"] = web("b");
+    assert_eq!(told(&planned(&parent, &[manifest]).changes).len(), 2);
+}
+
+#[test]
+fn what_is_paused_waits_and_is_told() {
+    let mut parent = deployed(&[&web("a")]);
+    let mut paused = subscription(&[&web("a")]);
+    paused["metadata"]["annotations"] = json!({ PAUSED: "true" });
+    parent.sources.insert(paused).unwrap();
+    let plan = planned(&parent, &[web("b")]);
+    assert!(plan.notes[0].contains("Subscription default/s is paused"), "{:?}", plan.notes);
+}

@@ -32,8 +32,8 @@ use crate::{
 /// The fleet of the end-to-end tests.
 pub const FLEET: &str = "fleet-test";
 
-/// A step that should answer at once may still take this long.
-const STEP: Duration = Duration::from_secs(30);
+/// A step that should answer at once may still take this long. Commands that wait say themselves for how long.
+const STEP: Duration = Duration::from_mins(2);
 
 /// How many passed and failed.
 #[derive(Debug, Clone, Copy, Default)]

@@ -12,8 +12,9 @@ const FIRST: [RangeInclusive<f64>; 3] = [0.0..=15.0, 7.5..=15.0, 10.0..=20.0];
 const LATER: RangeInclusive<f64> = 30.0..=60.0;
 /// What is added at random to a Retry-After, so that everybody who was told the same does not come at once.
 const SPREAD: f64 = 15.0;
-/// A tunnel that lived this long was a good one: the next failure is a first one again.
-const GOOD_LIFE: Duration = Duration::from_mins(1);
+/// A tunnel that lived this long was a good one: the next failure is a first one again. Whoever loses one after the other dials
+/// no more often than after an outage.
+const GOOD_LIFE: Duration = Duration::from_secs(15);
 
 /// Counts failures and says how long to wait.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! The part of the agent that applies what the parent deploys.
+//! What the agent's parts need that apply what the parent deploys.
 
 use std::sync::Arc;
 
@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use api::names::deployer::annotations::FROZEN;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use deployer::Pull;
 use futures_util::{StreamExt as _, future::BoxFuture};
 use http::{Request, Response, header};
 use k8s_openapi::api::core::v1::Namespace;
@@ -19,28 +18,18 @@ use kube::{
     },
 };
 use kubeio::{Body, ClusterAccess, Direct, Error, Lane, Transport, Trust};
-use reach::child::Account;
+use reach::{child::Account, duty::Registration};
 use registration::agent::ParentCredentials;
-use runtime::{OnError, Tasks, metrics::Metrics};
+use runtime::{OnError, Tasks};
 use tokio::sync::watch;
 
-/// Applies the Descriptions of this cluster, while the parent says that the agent does.
-pub(crate) fn start(
-    tasks: &Tasks,
-    config: &Config,
-    account: Account,
-    credentials: watch::Receiver<Option<ParentCredentials>>,
-    frozen: watch::Receiver<bool>,
-    options: deployer::Options,
-    metrics: &Metrics,
-) -> anyhow::Result<()> {
+/// The way to this cluster's API server, as one of its ServiceAccounts.
+pub(crate) fn child(tasks: &Tasks, config: &Config, account: Account) -> anyhow::Result<Arc<dyn Transport>> {
     let mut access = ClusterAccess::new(&config.cluster_url.to_string())?;
     access.trust = Trust::Roots(roots(config).into_bytes());
     access.server_name.clone_from(&config.tls_server_name);
     let direct = Direct::new(access, tasks).context("the connection to this cluster's API server")?;
-    let child = Arc::new(AsAccount { direct, account });
-    deployer::pull(tasks, parent(tasks, credentials), child, frozen, options, metrics);
-    Ok(())
+    Ok(Arc::new(AsAccount { direct, account }))
 }
 
 /// The CA of the cluster's API server, PEM.
@@ -51,20 +40,20 @@ pub(crate) fn roots(config: &Config) -> String {
     config.root_cert.iter().flatten().map(pem).collect()
 }
 
-/// Where the parent is, whenever there is a credential for it.
-pub(crate) fn parent(
+/// Where this cluster is registered, whenever there is a credential for that.
+pub(crate) fn registration(
     tasks: &Tasks,
     mut credentials: watch::Receiver<Option<ParentCredentials>>,
-) -> watch::Receiver<Option<Pull>> {
+) -> watch::Receiver<Option<Registration>> {
     let (sender, receiver) = watch::channel(None);
-    tasks.spawn("deployer's credentials", async move {
+    tasks.spawn("registration", async move {
         loop {
-            let pull = credentials.borrow_and_update().as_ref().map(|found| Pull {
+            let registration = credentials.borrow_and_update().as_ref().map(|found| Registration {
                 parent: found.client.clone(),
                 namespace: found.namespace.clone(),
                 name: found.name.clone(),
             });
-            sender.send_replace(pull);
+            sender.send_replace(registration);
             if credentials.changed().await.is_err() {
                 return;
             }

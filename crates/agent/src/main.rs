@@ -3,7 +3,6 @@
 //! Deliberately absent: behaviour. Each line here hands one part to another.
 
 mod args;
-mod charts;
 mod deploying;
 mod wiring;
 

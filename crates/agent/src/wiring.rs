@@ -20,7 +20,7 @@ use tunnel::{
     agent::{Dial, State},
 };
 
-use crate::{args::Args, charts::Charts, deploying};
+use crate::{args::Args, deploying};
 
 /// How long the parent may take to answer the tunnel's handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -40,24 +40,23 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let deployer = account(names::deployer::SERVICE_ACCOUNT);
     let frozen = deploying::frozen(tasks, client.clone(), &args.leader_elect_resource_namespace);
     let handle = agent::start(tasks, client, leadership.clone(), options, &metrics)?;
-    let charts = Charts {
-        helm: args.helm.clone(),
-        config: config.clone(),
+    let registration = deploying::registration(tasks, handle.credentials());
+    let own = releases::Own {
+        server: config.cluster_url.to_string(),
         authority: deploying::roots(&config),
+        server_name: config.tls_server_name.clone(),
         account: deployer.clone(),
-        frozen: frozen.clone(),
     };
-    charts.start(tasks, deploying::parent(tasks, handle.credentials()));
+    releases::pull(tasks, registration.clone(), own, frozen.clone(), args.helm.clone());
     let recovery = args.feature_gates.enabled("Recovery", true);
-    deploying::start(
+    deployer::pull(
         tasks,
-        &config,
-        deployer.clone(),
-        handle.credentials(),
+        registration,
+        deploying::child(tasks, &config, deployer.clone())?,
         frozen.clone(),
         deployer::Options { recovery, ..deployer::Options::default() },
         &metrics,
-    )?;
+    );
 
     let proxy = ChildProxy::new(
         child::Options {

@@ -6,8 +6,7 @@
 //!                                            └── watches ◄────┘ (objects with our mark)
 //! ```
 //!
-//! The agent works for its own cluster ([`pull`]), the hub for those it pushes to ([`push`]); both decide which by the same
-//! rule, from the same object ([`api::clusters::Side`]).
+//! The agent works for its own cluster ([`pull`]), the hub for those it pushes to ([`push`]); [`reach::duty`] says who for which.
 //!
 //! Pure: `item` (what is to be), `judge` (whether it has to be applied), `book` (who looks after what several want), `brake`,
 //! `trouble` (what a refusal means), `status`. Rounds: `sync`, `apply`, `prune`. Tasks: `worker`, `watches`, `run`. Ways out:
@@ -50,7 +49,7 @@ mod trouble;
 mod watches;
 mod worker;
 
-pub use run::{Pull, pull, push, way};
+pub use run::{pull, push};
 
 /// How it is deployed.
 #[derive(Debug, Clone)]

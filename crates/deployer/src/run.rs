@@ -1,21 +1,21 @@
-//! Who works for which cluster: the agent for its own, the hub for those it pushes to.
+//! Workers for clusters: the agent's for its own, the hub's for those it pushes to.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use api::{
-    clusters::{ManagedCluster, Side},
+    clusters::ManagedCluster,
     names::deployer::{annotations, reasons},
 };
 use futures_util::StreamExt as _;
 use kube::{
     Api, Client, ResourceExt as _,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+    runtime::{WatchStreamExt as _, watcher},
 };
-use kubeio::{Limited, Transport};
-use reach::{Identity, Reach, Through};
+use kubeio::Transport;
+use reach::{
+    Reach,
+    duty::{self, Halt, Registration},
+};
 use runtime::{
     OnError, Tasks,
     lease::{self, Leadership},
@@ -35,82 +35,26 @@ use crate::{
     worker,
 };
 
-/// What the agent works with.
-#[derive(Clone)]
-pub struct Pull {
-    /// The parent, as the child's account there.
-    pub parent: Client,
-    /// The dedicated namespace.
-    pub namespace: String,
-    /// The ManagedCluster there.
-    pub name: String,
-}
-
-/// Works for the agent's own cluster while `parent` says where and the ManagedCluster says that the agent applies.
+/// Works for the agent's own cluster while it is registered and the ManagedCluster says that the agent applies.
 /// `child` is the way to it as the deployer; while `frozen`, nothing is changed there.
 pub fn pull(
     tasks: &Tasks,
-    parent: watch::Receiver<Option<Pull>>,
+    registration: watch::Receiver<Option<Registration>>,
     child: Arc<dyn Transport>,
     frozen: watch::Receiver<bool>,
     options: Options,
     metrics: &Metrics,
 ) {
     let counters = Counters::register(metrics);
-    let group = tasks.clone();
-    tasks.spawn("deployer", async move {
-        let mut parent = parent;
-        loop {
-            let Ok(Some(found)) = parent.wait_for(Option::is_some).await.map(|found| found.clone()) else {
-                return;
-            };
-            let term = group.child();
-            let (work, child, frozen) = (term.clone(), Arc::clone(&child), frozen.clone());
-            let (options, counters) = (options.clone(), counters.clone());
-            term.supervise("deployer's term", OnError::Restart, move || {
-                let crew = Crew::new(&work, found.parent.clone(), AGENT, options.clone(), counters.clone());
-                agent(crew, found.clone(), Arc::clone(&child), frozen.clone())
-            });
-            let ended = parent.changed().await.is_err();
-            term.cancel();
-            if ended {
-                return;
-            }
-        }
+    duty::while_registered(tasks, "deployer", registration, move |term, found| {
+        let (work, found, frozen) = (term.clone(), found.clone(), frozen.clone());
+        let way = Way::Own(Arc::clone(&child));
+        let (options, counters) = (options.clone(), counters.clone());
+        term.supervise("deployer's term", OnError::Restart, move || {
+            let crew = Crew::new(found.parent.clone(), way.clone(), AGENT, options.clone(), counters.clone());
+            duty::follow_own(found.clone(), frozen.clone(), work.clone(), crew)
+        });
     });
-}
-
-/// Follows the agent's ManagedCluster, until the watch fails.
-async fn agent(
-    mut crew: Crew,
-    parent: Pull,
-    child: Arc<dyn Transport>,
-    mut frozen: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let clusters: Api<ManagedCluster> = Api::namespaced(parent.parent.clone(), &parent.namespace);
-    let config = watch_config(AGENT.watch).fields(&format!("metadata.name={}", parent.name));
-    let events = watcher::watcher(clusters, config).default_backoff();
-    let mut events = std::pin::pin!(events);
-    let mut known = None;
-    loop {
-        tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(Event::Apply(cluster) | Event::InitApply(cluster))) => known = Some(cluster),
-                Some(Ok(Event::Delete(_))) => known = None,
-                Some(Ok(Event::Init | Event::InitDone)) => {}
-                Some(Err(error)) => tracing::debug!(%error, "the watch of the ManagedCluster failed, trying again"),
-                None => anyhow::bail!("the watch of the ManagedCluster ended"),
-            },
-            changed = frozen.changed() => changed?,
-        }
-        match known.as_ref().filter(|cluster| Side::of(cluster) == Side::Agent) {
-            Some(cluster) => {
-                let halt = if *frozen.borrow() { Some(is_frozen()) } else { paused(cluster) };
-                crew.appoint(cluster, halt, || Arc::clone(&child));
-            }
-            None => crew.dismiss_all(),
-        }
-    }
 }
 
 /// Works for all clusters that the hub pushes to, while `leadership` is held.
@@ -124,37 +68,13 @@ pub fn push(
 ) {
     let counters = Counters::register(metrics);
     lease::while_held(tasks, "deployer", leadership, move |term| {
-        let (work, client, reach) = (term.clone(), client.clone(), reach.clone());
+        let (work, client, way) = (term.clone(), client.clone(), Way::Through(reach.clone()));
         let (options, counters) = (options.clone(), counters.clone());
         term.supervise("deployer's term", OnError::Restart, move || {
-            let crew = Crew::new(&work, client.clone(), HUB, options.clone(), counters.clone());
-            hub(crew, client.clone(), reach.clone())
+            let crew = Crew::new(client.clone(), way.clone(), HUB, options.clone(), counters.clone());
+            duty::follow_pushed(client.clone(), work.clone(), crew)
         });
     });
-}
-
-/// Follows all ManagedClusters, until the watch fails.
-async fn hub(mut crew: Crew, client: Client, reach: Reach) -> anyhow::Result<()> {
-    let events = readable(Api::<_>::all(client), watch_config(HUB.watch)).default_backoff();
-    let mut events = std::pin::pin!(events);
-    let mut shown = None;
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => shown = Some(Vec::new()),
-            Ok(Event::InitApply(cluster)) => {
-                shown.get_or_insert_default().push(place(&cluster));
-                crew.take(&cluster, &reach);
-            }
-            Ok(Event::InitDone) => {
-                let shown = shown.take().unwrap_or_default();
-                crew.keep_only(&shown);
-            }
-            Ok(Event::Apply(cluster)) => crew.take(&cluster, &reach),
-            Ok(Event::Delete(cluster)) => crew.dismiss(&place(&cluster)),
-            Err(error) => tracing::debug!(%error, "the watch of ManagedClusters failed, trying again"),
-        }
-    }
-    anyhow::bail!("the watch of ManagedClusters ended")
 }
 
 /// Workers that begin at a time: a parent with many clusters is not asked for all lists at once.
@@ -165,176 +85,118 @@ const BEGINNING: usize = 16;
 struct Program {
     /// The name under which Events are published.
     name: &'static str,
-    /// Seconds a watch lasts: less than whatever is in between waits for a connection that says nothing.
+    /// Seconds a watch lasts.
     watch: u32,
 }
 
-/// Its connections are given up after a minute without a word.
-const AGENT: Program = Program { name: "clusternet-agent", watch: 50 };
-const HUB: Program = Program { name: "clusternet-hub", watch: 240 };
+const AGENT: Program = Program { name: "clusternet-agent", watch: duty::AGENT_WATCH };
+const HUB: Program = Program { name: "clusternet-hub", watch: duty::HUB_WATCH };
 
-fn watch_config(seconds: u32) -> watcher::Config {
-    watcher::Config::default().timeout(seconds)
+/// The way into a cluster, as the deployer there.
+#[derive(Clone)]
+enum Way {
+    /// Into the agent's own.
+    Own(Arc<dyn Transport>),
+    /// Into any, for the hub.
+    Through(Reach),
 }
 
-fn place(cluster: &ManagedCluster) -> (String, String) {
-    (cluster.namespace().unwrap_or_default(), cluster.name_any())
+impl Way {
+    fn to(&self, cluster: &ManagedCluster) -> Arc<dyn Transport> {
+        match self {
+            Self::Own(child) => Arc::clone(child),
+            Self::Through(reach) => duty::way(cluster, reach),
+        }
+    }
 }
 
-fn is_frozen() -> Trouble {
-    let why = format!(
-        "the owner of the cluster has frozen it (annotation {} on the agent's namespace): nothing is changed in it",
-        annotations::FROZEN
-    );
-    Trouble::of_description(reasons::FROZEN, why)
-}
-
-fn paused(cluster: &ManagedCluster) -> Option<Trouble> {
-    let is_paused = cluster.annotations().get(annotations::PAUSED).is_some_and(|value| value == "true");
-    let why = "the cluster is paused by an annotation of its ManagedCluster: nothing is changed in it";
-    is_paused.then(|| Trouble::of_description(reasons::PAUSED, why))
-}
-
-/// The workers, one for each cluster.
+/// Those who apply Descriptions, and what they share.
 struct Crew {
-    tasks: Tasks,
     client: Client,
-    contents: Contents,
+    way: Way,
     program: Program,
     options: Options,
     counters: Counters,
+    contents: Contents,
     /// For requests to the parent.
     permits: Arc<Semaphore>,
     /// For workers that begin: each lists its Descriptions, over a connection of its own.
     beginning: Arc<Semaphore>,
-    workers: HashMap<(String, String), Worker>,
-}
-
-struct Worker {
-    cluster_id: String,
-    limits: Option<(u64, i32)>,
-    cluster: Arc<Cluster>,
-    tasks: Tasks,
 }
 
 impl Crew {
-    fn new(tasks: &Tasks, client: Client, program: Program, options: Options, counters: Counters) -> Self {
-        // A term of its own: whatever works in it ends with whoever has begun it.
+    fn new(client: Client, way: Way, program: Program, options: Options, counters: Counters) -> Self {
         Self {
-            tasks: tasks.child(),
             contents: Contents::new(client.clone()),
             client,
+            way,
             program,
             options,
             counters,
             permits: Arc::new(Semaphore::new(IN_FLIGHT)),
             beginning: Arc::new(Semaphore::new(BEGINNING)),
-            workers: HashMap::new(),
         }
     }
+}
 
-    /// A ManagedCluster is so now, for the hub.
-    fn take(&mut self, cluster: &ManagedCluster, reach: &Reach) {
-        if Side::of(cluster) != Side::Hub || cluster.metadata.deletion_timestamp.is_some() {
-            return self.dismiss(&place(cluster));
-        }
-        self.appoint(cluster, paused(cluster), || way(cluster, reach));
-    }
+impl duty::Crew for Crew {
+    type Worker = Arc<Cluster>;
 
-    /// Makes sure that somebody works for a cluster.
-    fn appoint(
-        &mut self,
-        cluster: &ManagedCluster,
-        halt: Option<Trouble>,
-        way: impl FnOnce() -> Arc<dyn Transport>,
-    ) {
-        let place = place(cluster);
-        let same = self.workers.get(&place).is_some_and(|worker| {
-            worker.cluster_id == cluster.spec.cluster_id && worker.limits == limits(cluster)
+    fn appoint(&mut self, cluster: &ManagedCluster, halt: Option<Halt>, tasks: &Tasks) -> Arc<Cluster> {
+        let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+        let transport = self.way.to(cluster);
+        let child = Child::new(Arc::clone(&transport), self.options.parallelism);
+        let parent = Arc::new(KubeParent::new(
+            self.client.clone(),
+            &namespace,
+            self.program.name,
+            self.contents.clone(),
+            Arc::clone(&self.permits),
+        ));
+        let descriptions = Api::namespaced(self.client.clone(), &namespace);
+        let config = watcher::Config::default().timeout(self.program.watch);
+        let descriptions = readable(descriptions, config).default_backoff().boxed();
+        let (options, counters) = (self.options.clone(), self.counters.clone());
+        let working = Cluster::new(name.clone(), namespace, child, parent, options, counters);
+        working.halt(halt.map(trouble));
+        let (work, beginning, group) = (Arc::clone(&working), Arc::clone(&self.beginning), tasks.clone());
+        tasks.spawn(format!("deployer of {name}"), async move {
+            let permit = beginning.acquire_owned().await.ok();
+            worker::work(work, descriptions, group, permit).await;
         });
-        if !same {
-            self.dismiss(&place);
-        }
-        let worker = self.workers.entry(place).or_insert_with_key(|(namespace, name)| {
-            let tasks = self.tasks.child();
-            let transport = way();
-            let child = Child::new(Arc::clone(&transport), self.options.parallelism);
-            let parent = Arc::new(KubeParent::new(
-                self.client.clone(),
-                namespace,
-                self.program.name,
-                self.contents.clone(),
-                Arc::clone(&self.permits),
-            ));
-            let (options, counters) = (self.options.clone(), self.counters.clone());
-            let working = Cluster::new(name.clone(), namespace.clone(), child, parent, options, counters);
-            let descriptions = Api::namespaced(self.client.clone(), namespace);
-            let descriptions =
-                readable(descriptions, watch_config(self.program.watch)).default_backoff().boxed();
-            let (work, beginning) = (Arc::clone(&working), Arc::clone(&self.beginning));
-            let group = tasks.clone();
-            tasks.spawn(format!("deployer of {name}"), async move {
-                let permit = beginning.acquire_owned().await.ok();
-                worker::work(work, descriptions, group, permit).await;
-            });
-            let waiting = Arc::clone(&working);
-            tasks.spawn(format!("way to {name}"), async move {
-                loop {
-                    transport.opened().await;
-                    waiting.try_now();
-                }
-            });
-            tracing::info!(cluster = name, "deploying begins");
-            Worker {
-                cluster_id: cluster.spec.cluster_id.clone(),
-                limits: limits(cluster),
-                cluster: working,
-                tasks,
+        let waiting = Arc::clone(&working);
+        tasks.spawn(format!("way to {name}"), async move {
+            loop {
+                transport.opened().await;
+                waiting.try_now();
             }
         });
-        worker.cluster.halt(halt);
+        tracing::info!(cluster = name, "deploying begins");
+        working
     }
 
-    fn keep_only(&mut self, shown: &[(String, String)]) {
-        let gone: Vec<_> = self.workers.keys().filter(|place| !shown.contains(place)).cloned().collect();
-        for place in gone {
-            self.dismiss(&place);
-        }
+    fn halt(&mut self, cluster: &Arc<Cluster>, halt: Option<Halt>) {
+        cluster.halt(halt.map(trouble));
     }
 
-    fn dismiss(&mut self, place: &(String, String)) {
-        if let Some(worker) = self.workers.remove(place) {
-            worker.tasks.cancel();
-            tracing::info!(cluster = place.1, "deploying ends");
-        }
-    }
-
-    fn dismiss_all(&mut self) {
-        self.keep_only(&[]);
+    fn dismiss(&mut self, cluster: Arc<Cluster>) {
+        tracing::info!(cluster = cluster.name, "deploying ends");
     }
 }
 
-impl Drop for Crew {
-    fn drop(&mut self) {
-        self.tasks.cancel();
+/// What is said of all Descriptions of a cluster in which nothing is changed.
+fn trouble(halt: Halt) -> Trouble {
+    match halt {
+        Halt::Frozen => Trouble::of_description(
+            reasons::FROZEN,
+            format!(
+                "the owner of the cluster has frozen it (annotation {} on the agent's namespace): nothing is changed in it",
+                annotations::FROZEN
+            ),
+        ),
+        Halt::Paused => Trouble::of_description(
+            reasons::PAUSED,
+            "the cluster is paused by an annotation of its ManagedCluster: nothing is changed in it",
+        ),
     }
-}
-
-/// The hub's way into a cluster as the deployer there, no faster than its agent lets the parent be.
-pub fn way(cluster: &ManagedCluster, reach: &Reach) -> Arc<dyn Transport> {
-    let id = cluster.spec.cluster_id.to_ascii_lowercase();
-    let through = Arc::new(Through::new(reach.clone(), id, Identity::deployer()));
-    match limits(cluster) {
-        Some((rate, burst)) => {
-            Arc::new(Limited::new(through, f64::from_bits(rate), u32::try_from(burst).unwrap_or(1)))
-        }
-        None => through,
-    }
-}
-
-/// What the agent lets the parent ask of its cluster; a change of it is a new way there.
-fn limits(cluster: &ManagedCluster) -> Option<(u64, i32)> {
-    let status = cluster.status.as_ref()?;
-    let rate = status.kube_qps.filter(|rate| *rate > 0.0)?;
-    Some((rate.to_bits(), status.kube_burst.unwrap_or(1)))
 }

@@ -11,7 +11,7 @@ use shadow::{Catalogue, KubeTransport, Shadow};
 use tracing::info;
 use tunnel::hub::Registry;
 
-use crate::{args::Args, charts::Charts, search};
+use crate::{args::Args, search};
 
 /// The Secret that holds the authority of the hub's own certificate.
 const SERVING_SECRET: &str = "clusternet-hub-serving-ca";
@@ -93,13 +93,8 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let deploying = deployer::Options { recovery, ..deployer::Options::default() };
     deployer::push(tasks, client.clone(), reach.clone(), leadership.clone(), deploying, &metrics);
     if args.feature_gates.enabled("Deployer", true) {
-        let charts = Charts {
-            client: client.clone(),
-            reach: reach.clone(),
-            helm: args.helm.clone(),
-            namespace: args.namespace.clone(),
-        };
-        charts.start(tasks, leadership);
+        let (helm, namespace) = (args.helm.clone(), args.namespace.clone());
+        releases::push(tasks, client.clone(), reach.clone(), leadership, helm, namespace);
     }
     let options = sync_options(&args);
     let ways = sync::Ways::new(client.clone(), &options);

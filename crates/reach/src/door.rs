@@ -14,7 +14,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use kubeio::{Body, Lane, Transport};
 use meta::Status;
 use runtime::Tasks;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -50,7 +49,8 @@ impl Door {
     pub async fn open(tasks: &Tasks, child: Arc<dyn Transport>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port on the loopback")?;
         let address = listener.local_addr()?;
-        let (acceptor, authority) = tls().context("no certificate for the loopback")?;
+        let (config, authority) = runtime::tls::loopback().context("no certificate for the loopback")?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         let tasks = tasks.child();
         let house = Arc::new(House { child, expected: format!("Bearer {token}"), acceptor });
@@ -155,25 +155,6 @@ fn told(status: &Status) -> Response<Body> {
     let json = header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
-}
-
-/// A certificate for the loopback, and who vouches for it: both for this door only.
-fn tls() -> anyhow::Result<(TlsAcceptor, String)> {
-    let key = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::default();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
-    let authority = params.self_signed(&key)?;
-    let issuer = rcgen::Issuer::new(params, key);
-    let own = rcgen::KeyPair::generate()?;
-    let certificate =
-        rcgen::CertificateParams::new(vec![String::from("127.0.0.1")])?.signed_by(&own, &issuer)?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)?;
-    Ok((TlsAcceptor::from(Arc::new(config)), authority.pem()))
 }
 
 #[cfg(test)]

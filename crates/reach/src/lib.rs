@@ -12,6 +12,7 @@
 //!
 //! * [`Through`] is a cluster for the hub's own requests, as a transport of `kubeio`.
 //! * [`Door`] is one for a program that only knows addresses: a port on the loopback, for one operation.
+//! * [`duty`] is who works for which cluster: hub or agent, and when they change places.
 //! * [`Open`] is the one line and count that each visit leaves.
 //!
 //! Deliberately absent: authorisation (the callers' business), retries (a request may not be repeatable), and any
@@ -21,6 +22,7 @@ mod audit;
 pub mod child;
 mod directory;
 mod door;
+pub mod duty;
 mod error;
 mod headers;
 mod identity;

@@ -26,8 +26,8 @@ use runtime::{events::Events, watch::readable};
 use serde_json::{Value, json};
 
 use crate::{
+    credentials,
     describe::{self, Unreadable},
-    pull,
     queue::Queue,
 };
 
@@ -275,7 +275,8 @@ impl Hub {
                 continue;
             }
             let pull =
-                pull::of_chart(&self.client, &self.namespace, one, &chart.namespace, &chart.name).await;
+                credentials::of_chart(&self.client, &self.namespace, one, &chart.namespace, &chart.name)
+                    .await;
             match pull.and_then(|pull| pull.written()) {
                 Ok(entry) => {
                     entries.insert(one.name_any(), entry);

@@ -6,12 +6,13 @@
 //! HelmRelease ─► round: look ─► plan ─► fetch ─► install, upgrade, … ─► status        (where it is applied)
 //! ```
 //!
+//! [`pull`] is all of that in the agent, [`push`] all in the hub; [`reach::duty`] says who works for which cluster. In parts:
 //! [`follow`] keeps the HelmReleases of one dedicated namespace applied in one cluster, for whoever has a way there
 //! ([`Access`]). [`verify`] looks whether the charts of HelmCharts are in their repositories, and [`describe()`] makes the
 //! HelmReleases of Descriptions.
 //!
 //! Pure: `describe`, `plan` (what has to be done), `status`, `trouble` (what a failure means for people), `wanted`. Rounds: `round`.
-//! Tasks: `queue`. Ways out: `parent`, `pull`, `crds`, and the crate `helm`.
+//! Tasks: `crew`, `queue`. Ways out: `access`, `credentials`, `crds`, `parent`, and the crate `helm`.
 //!
 //! * What is as it is wanted is left alone: a release is compared by chart, version and values. Where the version is a range or
 //!   not set, what was found for this generation of the HelmRelease stays.
@@ -25,12 +26,14 @@
 //!
 //! Deliberately absent: how Helm is run (crate `helm`), which charts a cluster gets, and drift of what a chart has installed.
 
+mod access;
 mod crds;
+mod credentials;
+mod crew;
 mod describe;
 mod hub;
 mod parent;
 mod plan;
-mod pull;
 mod queue;
 mod round;
 mod run;
@@ -39,6 +42,8 @@ mod trouble;
 mod verify;
 mod wanted;
 
+pub use access::{Access, NoAccess, Own, Way};
+pub use crew::{pull, push};
 pub use hub::describe;
-pub use run::{Access, Credentials, NoAccess, Options, Way, follow};
+pub use run::{Credentials, Options, follow};
 pub use verify::verify;

@@ -13,7 +13,7 @@ use runtime::events::Events;
 use serde_json::{Value, json};
 
 use crate::{
-    pull::{self, Pull},
+    credentials::{self, Pull},
     run::{Credentials, Options},
     trouble::Trouble,
     wanted::Place,
@@ -131,7 +131,8 @@ impl Parent {
                 name == release.name_any()
             });
             if let Some(chart) = chart.filter(|_| description.uid().as_ref() == Some(&owner.uid)) {
-                let pull = pull::of_chart(&self.client, hub, release, &chart.namespace, &chart.name).await?;
+                let pull =
+                    credentials::of_chart(&self.client, hub, release, &chart.namespace, &chart.name).await?;
                 return Ok(Some(pull));
             }
         }

@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::{
+    access::{Access, Way},
     crds,
     parent::Parent,
     plan::{Facts, Step},
-    run::{Access, Way},
     status::{self, State},
     trouble::Trouble,
     wanted::{Place, Wanted, same_version},

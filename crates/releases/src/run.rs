@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::apps::HelmRelease;
-use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use helm::Helm;
 use kube::{
     Api, Client, ResourceExt as _,
@@ -19,28 +19,11 @@ use runtime::watch::readable;
 use tokio::sync::watch;
 
 use crate::{
+    access::Access,
     parent::Parent,
     queue::Queue,
     round::{Outcome, Worker},
 };
-
-/// Why there is no way to a cluster, for people; no credential is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoAccess(pub String);
-
-/// The way to the child, as the account in whose name everything is deployed there.
-pub trait Access: Send + Sync {
-    /// A way for one operation.
-    fn open(&self) -> BoxFuture<'_, Result<Way, NoAccess>>;
-}
-
-/// A way to the child for one operation, for as long as this value lives.
-pub struct Way {
-    /// The cluster, with a token that lives as long as the way, and for some minutes at least.
-    pub cluster: helm::Cluster,
-    /// What ends the way when it is dropped, if it ends at all.
-    pub door: Option<Box<dyn std::any::Any + Send + Sync>>,
-}
 
 /// Where and how HelmReleases are followed.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ use kube::{
 use runtime::{events::Events, watch::readable};
 use serde_json::json;
 
-use crate::{pull, queue::Queue, trouble::Trouble};
+use crate::{credentials, queue::Queue, trouble::Trouble};
 
 /// Looks at every HelmChart of the parent when it is new or changed, and again after a while as long as its chart is not there.
 /// At most `parallelism` at a time, `hub` is the namespace of the hub, which stands in what is told of missing rights.
@@ -142,7 +142,7 @@ impl Verifier<'_> {
         let mut repository = helm::Repository::new(&options.repo).map_err(|error| trouble(&error, chart))?;
         repository.plain_http = options.plain_http.unwrap_or_default();
         if let Some(wanted) = &options.chart_pull_secret {
-            pull::read(&self.client, self.hub, &chart.namespace().unwrap_or_default(), wanted)
+            credentials::read(&self.client, self.hub, &chart.namespace().unwrap_or_default(), wanted)
                 .await?
                 .give(&mut repository);
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _},
 };
 
 /// What is wrong with certificates somebody gave us.
@@ -78,4 +78,26 @@ pub fn client(
         Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(refused),
         None => Ok(builder.with_no_client_auth()),
     }
+}
+
+/// For a server on 127.0.0.1 whose clients are told by us whom to trust: its configuration, and the authority (PEM) that
+/// vouches for its certificate and for no other, ever: its key is gone.
+///
+/// # Errors
+/// When the machine gives no randomness, or the TLS library refuses what was made.
+pub fn loopback() -> anyhow::Result<(ServerConfig, String)> {
+    let key = rcgen::KeyPair::generate()?;
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    let authority = params.self_signed(&key)?;
+    let issuer = rcgen::Issuer::new(params, key);
+    let own = rcgen::KeyPair::generate()?;
+    let certificate =
+        rcgen::CertificateParams::new(vec![String::from("127.0.0.1")])?.signed_by(&own, &issuer)?;
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)?;
+    Ok((config, authority.pem()))
 }

@@ -20,9 +20,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-
 use parking_lot::Mutex;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
@@ -102,8 +100,8 @@ impl Charts {
     pub async fn serve_with(helm: &Path, options: Options) -> anyhow::Result<Self> {
         let helm = helm.to_owned();
         let (acceptor, authority) = if options.tls {
-            let (acceptor, authority) = tls()?;
-            (Some(acceptor), Some(authority))
+            let (config, authority) = runtime::tls::loopback()?;
+            (Some(TlsAcceptor::from(Arc::new(config))), Some(authority))
         } else {
             (None, None)
         };
@@ -312,23 +310,4 @@ fn digest(bytes: &[u8]) -> String {
         let _: Result<(), std::fmt::Error> = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// A certificate for 127.0.0.1, and the authority it is from.
-fn tls() -> anyhow::Result<(TlsAcceptor, String)> {
-    let key = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::default();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&key)?;
-    let issuer = rcgen::Issuer::new(params, key);
-    let own = rcgen::KeyPair::generate()?;
-    let certificate =
-        rcgen::CertificateParams::new(vec![String::from("127.0.0.1")])?.signed_by(&own, &issuer)?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)?;
-    Ok((TlsAcceptor::from(Arc::new(config)), authority.pem()))
 }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use k8s_openapi::ByteString;
 use kube::{
     Api, Client,
-    runtime::watcher::{self, Event},
+    runtime::watcher::Event,
 };
 use moka::future::Cache;
 
@@ -78,8 +78,8 @@ pub(crate) async fn fill(cluster: &Cluster, description: &mut Description) {
 /// An event with the objects that its Description refers to, unless they are known, or nobody needs them any more.
 pub(crate) async fn with_contents(
     cluster: &Cluster,
-    event: watcher::Result<Event<Description>>,
-) -> watcher::Result<Event<Description>> {
+    event: anyhow::Result<Event<Description>>,
+) -> anyhow::Result<Event<Description>> {
     let mut event = event;
     if let Ok(Event::Apply(description) | Event::InitApply(description)) = &mut event
         && description.metadata.deletion_timestamp.is_none()

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{
     ResourceExt as _,
-    runtime::watcher::{self, Event},
+    runtime::watcher::Event,
 };
 use kubeio::{Body, Error, Lane, Transport};
 use meta::{Status, StatusDetails};
@@ -249,7 +249,7 @@ pub(crate) fn description(name: &str, age: i64, objects: &[Value]) -> Descriptio
 
 impl FakeParent {
     /// What the worker reads: everything, and then what happens.
-    pub(crate) fn follow(&self) -> impl Stream<Item = watcher::Result<Event<Description>>> + use<> {
+    pub(crate) fn follow(&self) -> impl Stream<Item = anyhow::Result<Event<Description>>> + use<> {
         let (sender, receiver) = mpsc::channel(10_000);
         let all: Vec<Description> = self.descriptions.lock().values().cloned().collect();
         let list =

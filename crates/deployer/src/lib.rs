@@ -9,8 +9,8 @@
 //! The agent works for its own cluster ([`pull`]), the hub for those it pushes to ([`push`]); [`reach::duty`] says who for which.
 //!
 //! Pure: `item` (what is to be), `judge` (whether it has to be applied), `book` (who looks after what several want), `brake`,
-//! `trouble` (what a refusal means), `status`. Rounds: `sync`, `apply`, `prune`. Tasks: `worker`, `watches`, `run`. Ways out:
-//! `child`, `parent`.
+//! `trouble` (what a refusal means), `status`. Rounds: `sync`, `apply`, `prune`. Tasks: `worker`, `watches`, `feed` (all clusters'
+//! Descriptions over one watch), `run`. Ways out: `child`, `parent`.
 //!
 //! * An object is in the record of its Description before it is first applied, so that a kill never leaves one behind. One
 //!   that was refused for want of a right from the beginning is noted as such, and keeps no Description from being deleted;
@@ -36,6 +36,7 @@ mod contents;
 mod counters;
 #[cfg(test)]
 mod fake;
+mod feed;
 mod item;
 mod judge;
 mod parent;

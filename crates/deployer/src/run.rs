@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use api::{
+    apps::Description,
     clusters::ManagedCluster,
     names::deployer::{annotations, reasons},
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use kube::{
     Api, Client, ResourceExt as _,
-    runtime::{WatchStreamExt as _, watcher},
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event},
+    },
 };
 use kubeio::Transport;
 use reach::{
@@ -30,6 +34,7 @@ use crate::{
     cluster::Cluster,
     contents::Contents,
     counters::Counters,
+    feed::Feed,
     parent::{IN_FLIGHT, KubeParent},
     trouble::Trouble,
     worker,
@@ -51,16 +56,17 @@ pub fn pull(
         let way = Way::Own(Arc::clone(&child));
         let (options, counters) = (options.clone(), counters.clone());
         term.supervise("deployer's term", OnError::Restart, move || {
-            let crew = Crew::new(found.parent.clone(), way.clone(), AGENT, options.clone(), counters.clone());
+            let crew = Crew::new(found.parent.clone(), way.clone(), options.clone(), counters.clone());
             duty::follow_own(found.clone(), frozen.clone(), work.clone(), crew)
         });
     });
 }
 
-/// Works for all clusters that the hub pushes to, while `leadership` is held.
+/// Works for all clusters that the hub pushes to, while `leadership` is held. `parent` leads to the parent, as `client` does.
 pub fn push(
     tasks: &Tasks,
     client: Client,
+    parent: Arc<dyn Transport>,
     reach: Reach,
     leadership: watch::Receiver<Leadership>,
     options: Options,
@@ -68,10 +74,12 @@ pub fn push(
 ) {
     let counters = Counters::register(metrics);
     lease::while_held(tasks, "deployer", leadership, move |term| {
-        let (work, client, way) = (term.clone(), client.clone(), Way::Through(reach.clone()));
+        let feed = Feed::new(Arc::clone(&parent));
+        let (work, client, way) = (term.clone(), client.clone(), Way::Through(reach.clone(), Arc::clone(&feed)));
+        term.spawn("Descriptions of all clusters", async move { feed.run().await });
         let (options, counters) = (options.clone(), counters.clone());
         term.supervise("deployer's term", OnError::Restart, move || {
-            let crew = Crew::new(client.clone(), way.clone(), HUB, options.clone(), counters.clone());
+            let crew = Crew::new(client.clone(), way.clone(), options.clone(), counters.clone());
             duty::follow_pushed(client.clone(), work.clone(), crew)
         });
     });
@@ -80,32 +88,43 @@ pub fn push(
 /// Workers that begin at a time: a parent with many clusters is not asked for all lists at once.
 const BEGINNING: usize = 16;
 
-/// How a program speaks with the parent.
-#[derive(Clone, Copy)]
-struct Program {
-    /// The name under which Events are published.
-    name: &'static str,
-    /// Seconds a watch lasts.
-    watch: u32,
-}
-
-const AGENT: Program = Program { name: "clusternet-agent", watch: duty::AGENT_WATCH };
-const HUB: Program = Program { name: "clusternet-hub", watch: duty::HUB_WATCH };
-
-/// The way into a cluster, as the deployer there.
+/// Whose program this is: where Descriptions come from, and the way into a cluster as the deployer there.
 #[derive(Clone)]
 enum Way {
-    /// Into the agent's own.
+    /// The agent's: into its own.
     Own(Arc<dyn Transport>),
-    /// Into any, for the hub.
-    Through(Reach),
+    /// The hub's: into any.
+    Through(Reach, Arc<Feed>),
 }
 
 impl Way {
     fn to(&self, cluster: &ManagedCluster) -> Arc<dyn Transport> {
         match self {
             Self::Own(child) => Arc::clone(child),
-            Self::Through(reach) => duty::way(cluster, reach),
+            Self::Through(reach, _) => duty::way(cluster, reach),
+        }
+    }
+
+    fn descriptions(
+        &self,
+        client: &Client,
+        namespace: &str,
+    ) -> BoxStream<'static, anyhow::Result<Event<Description>>> {
+        match self {
+            Self::Own(_) => {
+                let config = watcher::Config::default().timeout(duty::AGENT_WATCH);
+                let all = readable(Api::namespaced(client.clone(), namespace), config);
+                all.default_backoff().map_err(anyhow::Error::from).boxed()
+            }
+            Self::Through(_, feed) => feed.follow(namespace).boxed(),
+        }
+    }
+
+    /// The name under which Events are published.
+    fn program(&self) -> &'static str {
+        match self {
+            Self::Own(_) => "clusternet-agent",
+            Self::Through(..) => "clusternet-hub",
         }
     }
 }
@@ -114,23 +133,21 @@ impl Way {
 struct Crew {
     client: Client,
     way: Way,
-    program: Program,
     options: Options,
     counters: Counters,
     contents: Contents,
     /// For requests to the parent.
     permits: Arc<Semaphore>,
-    /// For workers that begin: each lists its Descriptions, over a connection of its own.
+    /// For workers that begin: each lists its Descriptions.
     beginning: Arc<Semaphore>,
 }
 
 impl Crew {
-    fn new(client: Client, way: Way, program: Program, options: Options, counters: Counters) -> Self {
+    fn new(client: Client, way: Way, options: Options, counters: Counters) -> Self {
         Self {
             contents: Contents::new(client.clone()),
             client,
             way,
-            program,
             options,
             counters,
             permits: Arc::new(Semaphore::new(IN_FLIGHT)),
@@ -149,13 +166,11 @@ impl duty::Crew for Crew {
         let parent = Arc::new(KubeParent::new(
             self.client.clone(),
             &namespace,
-            self.program.name,
+            self.way.program(),
             self.contents.clone(),
             Arc::clone(&self.permits),
         ));
-        let descriptions = Api::namespaced(self.client.clone(), &namespace);
-        let config = watcher::Config::default().timeout(self.program.watch);
-        let descriptions = readable(descriptions, config).default_backoff().boxed();
+        let descriptions = self.way.descriptions(&self.client, &namespace);
         let (options, counters) = (self.options.clone(), self.counters.clone());
         let working = Cluster::new(name.clone(), namespace, child, parent, options, counters);
         working.halt(halt.map(trouble));

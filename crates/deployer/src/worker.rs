@@ -10,7 +10,7 @@ use api::apps::Description;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use kube::{
     ResourceExt as _,
-    runtime::watcher::{self, Event},
+    runtime::watcher::Event,
 };
 use rand::RngExt as _;
 use runtime::{Backoff, Tasks};
@@ -43,7 +43,7 @@ type Round = BoxFuture<'static, (String, Outcome)>;
 /// Works until `descriptions` ends. `beginning` is kept until they were listed once, or could not be.
 pub(crate) async fn work(
     cluster: Arc<Cluster>,
-    descriptions: impl Stream<Item = watcher::Result<Event<Description>>> + Send,
+    descriptions: impl Stream<Item = anyhow::Result<Event<Description>>> + Send,
     tasks: Tasks,
     beginning: Option<OwnedSemaphorePermit>,
 ) {
@@ -107,7 +107,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn take(&mut self, event: watcher::Result<Event<Description>>) {
+    fn take(&mut self, event: anyhow::Result<Event<Description>>) {
         match event {
             Ok(Event::Init) => self.shown = Some(BTreeSet::new()),
             Ok(Event::InitApply(description)) => {

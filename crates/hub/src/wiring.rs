@@ -91,7 +91,8 @@ pub(crate) async fn start(tasks: &Tasks, args: Args) -> anyhow::Result<()> {
     let reach = Reach::new(registry.clone(), directory.clone(), limits, &metrics);
     let recovery = args.feature_gates.enabled("Recovery", true);
     let deploying = deployer::Options { recovery, ..deployer::Options::default() };
-    deployer::push(tasks, client.clone(), reach.clone(), leadership.clone(), deploying, &metrics);
+    let (ways, leads) = (reach.clone(), leadership.clone());
+    deployer::push(tasks, client.clone(), parent.clone(), ways, leads, deploying, &metrics);
     if args.feature_gates.enabled("Deployer", true) {
         let (helm, namespace) = (args.helm.clone(), args.namespace.clone());
         releases::push(tasks, client.clone(), reach.clone(), leadership, helm, namespace);

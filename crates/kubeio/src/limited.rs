@@ -47,6 +47,10 @@ impl Transport for Limited {
             self.inner.send(request, lane).await
         })
     }
+
+    fn opened(&self) -> BoxFuture<'static, ()> {
+        self.inner.opened()
+    }
 }
 
 #[cfg(test)]

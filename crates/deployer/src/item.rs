@@ -19,8 +19,10 @@ use serde_json::{Map, Value, json};
 use crate::{contents, trouble::Trouble};
 
 /// Base64 as the API server reads it: it does not look at the bits that are left over at the end.
-const READ: GeneralPurpose =
-    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+const READ: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 /// The longest key that a message repeats; the API server takes no longer ones.
 const KEY: usize = 253;
 /// Larger copies of an object are not kept in its annotations, which have 256 KiB in all.
@@ -328,21 +330,28 @@ mod tests {
     fn what_should_be_base64_and_is_not_is_told_by_its_key_and_stays_wanted() {
         let of = |kind: &str, field: &str, value: &str| {
             let fields = format!(r#""{field}":{{"fine":"aGk=","token":{value}}}"#);
-            read(&spec(&[&format!(r#"{{"apiVersion":"v1","kind":"{kind}","metadata":{{"name":"s"}},{fields}}}"#)]), 10)
+            read(
+                &spec(&[&format!(
+                    r#"{{"apiVersion":"v1","kind":"{kind}","metadata":{{"name":"s"}},{fields}}}"#
+                )]),
+                10,
+            )
         };
-        for (kind, field, instead) in
-            [("Secret", "data", "stringData"), ("ConfigMap", "binaryData", "data")]
+        for (kind, field, instead) in [("Secret", "data", "stringData"), ("ConfigMap", "binaryData", "data")]
         {
             for value in [r#""hunter2!""#, r#""aHVudGVyMg""#, r#""aHVudGVyMg=""#, "5"] {
                 let found = of(kind, field, value);
                 assert!(found.items[0].broken, "{kind} {value}");
                 assert_eq!(reasons_of(&found), ["InvalidObject"]);
                 let told = found.troubles[0].to_string();
-                let expected = format!("{kind} s: {field}.token is not base64; encode it, or write it as it is in {instead}");
+                let expected = format!(
+                    "{kind} s: {field}.token is not base64; encode it, or write it as it is in {instead}"
+                );
                 assert!(told.starts_with(&expected), "{told}");
                 assert!(!told.contains("hunter2") && !told.contains("aHVudGVyMg"), "{told}");
             }
-            for value in [r#""aHVudGVyMg==""#, r#""aHVu\ndGVyMg==\n""#, r#""aHVudGVyMh==""#, r#""""#, "null"] {
+            for value in [r#""aHVudGVyMg==""#, r#""aHVu\ndGVyMg==\n""#, r#""aHVudGVyMh==""#, r#""""#, "null"]
+            {
                 let found = of(kind, field, value);
                 assert!(!found.items[0].broken && found.troubles.is_empty(), "{kind} {value}");
             }

@@ -237,7 +237,10 @@ async fn a_secret_that_is_not_base64_is_told_of_and_not_tried_again_and_what_run
     world.until_phase("d", DescriptionPhase::Failure).await;
     assert_eq!(world.child.get(SECRETS, "s").unwrap()["data"]["token"], "aGk=");
     assert_eq!(world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"], "2");
-    assert!(!format!("{:?}{:?}", world.parent.take_told(), world.parent.get("d").unwrap().status).contains("hunter2"));
+    assert!(
+        !format!("{:?}{:?}", world.parent.take_told(), world.parent.get("d").unwrap().status)
+            .contains("hunter2")
+    );
     world.parent.delete("d");
     world.until("d is gone", |world| world.parent.get("d").is_none()).await;
     assert!(world.names(SECRETS).is_empty());

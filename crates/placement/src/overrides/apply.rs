@@ -106,14 +106,13 @@ impl<'a> Applying<'a> {
 
     /// Refuses feeds and numbers of overrides that are too large.
     pub(super) fn admit(&mut self, feed: &Value, rules: &[&Rule], chart: bool) -> Result<(), OverrideError> {
+        self.budget.check(feed).map_err(|fault| self.error(None, fault))?;
         let limit = self.budget.limits.overrides;
-        let count: usize = rules.iter().map(|rule| rule.overrides_for(chart).count()).sum();
-        let problem = match self.budget.check(feed) {
-            Ok(_) if count > limit => Problem::TooManyOverrides { limit },
-            Ok(_) => return Ok(()),
-            Err(problem) => problem,
-        };
-        Err(self.error(None, problem.into()))
+        let mut overrides = rules.iter().flat_map(|rule| rule.overrides_for(chart));
+        match overrides.nth(limit) {
+            Some((by, _)) => Err(self.error(Some(by), Problem::TooManyOverrides { limit }.into())),
+            None => Ok(()),
+        }
     }
 
     /// Applies one override to what there is by `change`; none where it is blank or was skipped.

@@ -96,7 +96,10 @@ pub enum Problem {
     #[error("the chart has no values yet that a JSONPatch could change; use the type Helm or MergePatch.")]
     NoValues,
     /// A chart override of what identifies the release.
-    #[error("this field of a HelmChart cannot differ between clusters; it was left as it is.")]
+    #[error(
+        "this field of a HelmChart cannot differ between clusters, and was left as it is; take it out of the override, and \
+         make a HelmChart of its own where it is to be another."
+    )]
     FieldFixed,
     /// Longer than [`Limits::value_bytes`](super::Limits::value_bytes).
     #[error("the value is larger than {limit} bytes; make it shorter.")]
@@ -116,7 +119,7 @@ pub enum Problem {
     #[error("the value is no mapping; write it as keys and values.")]
     NoMapping,
     /// The template cannot be rendered.
-    #[error("the template of the value cannot be rendered: {0}.")]
+    #[error("the template of the value cannot be rendered: {0}; correct it.")]
     Template(#[from] gotemplate::Error),
     /// The template prints a fact that is not there.
     #[error(
@@ -124,11 +127,13 @@ pub enum Problem {
     )]
     FactMissing,
     /// No list of operations.
-    #[error("the value is no JSON patch, which is a list of operations.")]
+    #[error(
+        "the value is no JSON patch; write a list of operations, such as [{{\"op\": \"remove\", \"path\": \"/spec/paused\"}}]."
+    )]
     NoPatch,
     /// An item of a JSON patch.
     #[error(
-        "operation {operation} of the JSON patch is none: it needs op and path, and value or from where op takes one."
+        "operation {operation} of the JSON patch is none; give it op and path, and value or from where op takes one."
     )]
     OperationInvalid {
         /// From 0.
@@ -141,10 +146,12 @@ pub enum Problem {
         limit: usize,
     },
     /// The operation `test`.
-    #[error("the operation test of the JSON patch found another value.")]
+    #[error(
+        "the operation test of the JSON patch found another value; correct the value it expects, or take the operation out."
+    )]
     TestFailed,
     /// The operation `move`.
-    #[error("the JSON patch moves a value into itself.")]
+    #[error("the JSON patch moves a value into itself; correct from or path.")]
     MoveIntoItself,
     /// A field patch without a path.
     #[error("fieldPath is not set; name the field that holds the document, for example data/app.yaml.")]
@@ -169,7 +176,7 @@ pub enum Problem {
     },
     /// Another object.
     #[error(
-        "an override cannot change what identifies the object: apiVersion, kind, metadata.name and metadata.namespace."
+        "an override cannot change what identifies the object; take apiVersion, kind, metadata.name and metadata.namespace out of it, and make another object a feed of its own."
     )]
     IdentityChanged,
     /// Larger than [`Limits::result_bytes`](super::Limits::result_bytes).
@@ -179,7 +186,9 @@ pub enum Problem {
         limit: usize,
     },
     /// Deeper than [`Limits::depth`](super::Limits::depth).
-    #[error("values are nested deeper than {limit} levels.")]
+    #[error(
+        "values are nested deeper than {limit} levels, counted from the whole; make them flatter, or keep this part as a text."
+    )]
     TooDeep {
         /// The limit.
         limit: usize,
@@ -190,7 +199,10 @@ pub enum Problem {
     )]
     TooMuchWork,
     /// More than [`Limits::overrides`](super::Limits::overrides).
-    #[error("the feed has more than {limit} overrides in this cluster; use fewer.")]
+    #[error(
+        "with this one the feed has more than {limit} overrides in this cluster; make one of several, or narrow the selectors \
+         of those that are not for it."
+    )]
     TooManyOverrides {
         /// The limit.
         limit: usize,

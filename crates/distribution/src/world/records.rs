@@ -376,33 +376,32 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 pub(crate) struct RuleRecord {
     pub(crate) meta: Meta,
     pub(crate) generation: i64,
-    /// None where it is none: a selector is wrong.
-    pub(crate) rule: Result<Arc<Rule>, String>,
+    pub(crate) rule: Arc<Rule>,
 }
 
 impl RuleRecord {
-    fn new(metadata: &ObjectMeta, rule: Result<Rule, placement::overrides::InvalidRuleError>) -> Self {
+    fn new(metadata: &ObjectMeta, rule: Rule) -> Self {
         Self {
             meta: Meta::new(metadata),
             generation: metadata.generation.unwrap_or_default(),
-            rule: rule.map(Arc::new).map_err(|error| error.to_string()),
+            rule: Arc::new(rule),
         }
     }
 
     /// The feed it names.
     pub(crate) fn feed(&self) -> Option<Feed> {
-        self.rule.as_ref().ok().and_then(|rule| rule.feed()).map(normalised)
+        self.rule.feed().map(normalised)
     }
 }
 
 impl From<&Globalization> for RuleRecord {
     fn from(globalization: &Globalization) -> Self {
-        Self::new(&globalization.metadata, Rule::try_from(globalization))
+        Self::new(&globalization.metadata, Rule::from(globalization))
     }
 }
 
 impl From<&Localization> for RuleRecord {
     fn from(localization: &Localization) -> Self {
-        Self::new(&localization.metadata, Rule::try_from(localization))
+        Self::new(&localization.metadata, Rule::from(localization))
     }
 }

@@ -104,8 +104,13 @@ impl<'a> Applying<'a> {
         Self { cluster, facts: cluster.facts(), budget: Budget::new(limits), skipped: Vec::new() }
     }
 
-    /// Refuses feeds and numbers of overrides that are too large.
+    /// Refuses overrides that may be for the feed or not, and feeds and numbers of overrides that are too large.
     pub(super) fn admit(&mut self, feed: &Value, rules: &[&Rule], chart: bool) -> Result<(), OverrideError> {
+        // One that has nothing to change concerns nothing, whatever it is for.
+        let mut unclear = rules.iter().filter(|rule| rule.overrides_for(chart).next().is_some());
+        if let Some((rule, problem)) = unclear.find_map(|rule| Some((rule, rule.problem()?))) {
+            return Err(self.error(Some(rule.reference()), Problem::SelectorInvalid(problem.clone()).into()));
+        }
         self.budget.check(feed).map_err(|fault| self.error(None, fault))?;
         let limit = self.budget.limits.overrides;
         let mut overrides = rules.iter().flat_map(|rule| rule.overrides_for(chart));

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use super::rule::InvalidRuleError;
 use crate::{ClusterKey, text};
 
 /// The longest path or name in a message, in bytes.
-const NAME: usize = 256;
+pub(super) const NAME: usize = 256;
 
-/// One override: an item of a Globalization's or Localization's `spec.overrides`.
+/// One override: an item of a Globalization's or Localization's `spec.overrides`, or all of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OverrideRef {
     /// `Globalization` or `Localization`.
@@ -16,8 +17,8 @@ pub struct OverrideRef {
     pub namespace: Option<String>,
     /// The name of the Globalization or Localization.
     pub object: String,
-    /// Which item, from 0.
-    pub index: usize,
+    /// Which item, from 0; none where it is the Globalization or Localization as a whole.
+    pub index: Option<usize>,
     /// The name of the item.
     pub name: Option<String>,
 }
@@ -28,7 +29,10 @@ impl fmt::Display for OverrideRef {
         if let Some(namespace) = &self.namespace {
             write!(f, "{namespace}/")?;
         }
-        write!(f, "{} spec.overrides[{}]", self.object, self.index)?;
+        write!(f, "{}", self.object)?;
+        if let Some(index) = self.index {
+            write!(f, " spec.overrides[{index}]")?;
+        }
         match self.name.as_deref() {
             Some(name) if !name.is_empty() => write!(f, " ({})", text::cut(name, NAME)),
             _ => Ok(()),
@@ -79,6 +83,12 @@ impl fmt::Display for Skipped {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
+    /// A selector of the Globalization or Localization, so that nobody knows what it is for.
+    #[error(
+        "{0}; correct it, or delete the override. Until then nothing new is deployed to what it may be for, and what runs \
+         stays as it is."
+    )]
+    SelectorInvalid(InvalidRuleError),
     /// The target of a JSON patch.
     #[error("the path does not exist; correct the path, or add what is missing with an operation before.")]
     PathMissing,
@@ -223,7 +233,8 @@ impl Problem {
             | Self::TooMuchWork
             | Self::TooManyOperations { .. }
             | Self::TooManyOverrides { .. } => "OverrideTooLarge",
-            Self::ValueInvalid { .. }
+            Self::SelectorInvalid(_)
+            | Self::ValueInvalid { .. }
             | Self::NoMapping
             | Self::NoPatch
             | Self::OperationInvalid { .. }

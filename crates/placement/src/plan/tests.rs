@@ -179,6 +179,26 @@ fn an_override_that_cannot_be_applied_is_an_error_with_override_cluster_and_path
 }
 
 #[test]
+fn an_override_with_a_wrong_selector_is_an_error_and_holds_what_it_may_be_for() {
+    let mut parent = deployed(&[&web("a")]);
+    let mut wrong = globalization("ApplyNow", "MergePatch", r#"{"spec":{"replicas":3}}"#);
+    wrong["spec"]["clusterAffinity"] = json!({ "matchExpressions": [{ "key": "a", "operator": "Like" }] });
+    let plan = planned(&parent, std::slice::from_ref(&wrong));
+    assert!(plan.changes.is_empty());
+    assert!(
+        plan.errors[0].starts_with("Globalization g: spec.clusterAffinity.matchExpressions[0].operator: "),
+        "{plan:?}"
+    );
+    assert!(plan.errors[1].contains("Globalization g, cluster n1/c1"), "{plan:?}");
+    parent.sources.insert(wrong).unwrap();
+    let plan = planned(&parent, &[web("b")]);
+    assert!(plan.changes.is_empty() && plan.errors.len() == 2, "{plan:?}");
+    assert!(plan.notes.iter().any(|note| note.starts_with("n1/c1 keeps what it has")), "{plan:?}");
+    let mended = globalization("ApplyNow", "MergePatch", r#"{"spec":{"replicas":3}}"#);
+    assert_eq!(told(&planned(&parent, &[mended]).changes).len(), 2);
+}
+
+#[test]
 fn a_feed_or_a_cluster_that_is_taken_away_is_deleted_there() {
     let parent = deployed(&[&web("a"), &login("p")]);
     let plan = planned(&parent, &[subscription(&[&web("a")])]);

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::apps::{Feed, GROUP, Globalization, Localization, Subscription};
+use api::apps::{Feed, GROUP, Globalization, HelmChart, Localization, Subscription};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::overrides::Rule;
+use crate::{charts, overrides::Rule};
 
 /// Namespace and name.
 pub(super) type Name = (String, String);
@@ -71,10 +71,14 @@ impl Sources {
                 let template = object.get("template").cloned().unwrap_or_default();
                 return self.insert(template);
             }
-            (true, kind) if kind != "HelmChart" => {
+            (true, "HelmChart") => {
+                let chart: HelmChart = read(&feed, object)?;
+                self.templates.insert(feed, charts::template(&chart));
+            }
+            (true, kind) => {
                 return Err(SourceError::MadeByTheHub { kind: kind.to_owned(), name: feed.name });
             }
-            _ => drop(self.templates.insert(feed, object)),
+            (false, _) => drop(self.templates.insert(feed, object)),
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_chart_that_is_deployed_which_people_wrote() {
+    fn what_is_deployed_of_a_chart_is_what_people_wrote() {
         assert_eq!(
             template(&chart()),
             json!({

@@ -9,12 +9,22 @@ use api::{
         deployer::{annotations, labels, reasons},
     },
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
 use placement::fingerprint::fingerprint;
 use serde_json::{Map, Value, json};
 
 use crate::{contents, trouble::Trouble};
 
+/// Base64 as the API server reads it: it does not look at the bits that are left over at the end.
+const READ: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+/// The longest key that a message repeats; the API server takes no longer ones.
+const KEY: usize = 253;
 /// Larger copies of an object are not kept in its annotations, which have 256 KiB in all.
 const LARGEST_COPY: usize = 64 << 10;
 /// What the parent's API server says of its own object, which means nothing in a child.
@@ -70,6 +80,8 @@ pub(crate) struct Item {
     pub(crate) digest: String,
     /// JSON pointers of fields that are left alone once the object is there.
     pub(crate) ignored: Vec<String>,
+    /// Whether no API server can take it: it is wanted, so what runs of it stays, and is not applied.
+    pub(crate) broken: bool,
 }
 
 /// What a Description holds.
@@ -115,10 +127,13 @@ pub(crate) fn read(spec: &DescriptionSpec, most: usize) -> Items {
             }
             Ok(wanted) => {
                 let item = Item::new(wanted);
+                let why = no_bytes(&item.wanted);
+                let item = Item { broken: why.is_some(), ..item };
                 if item.feed.is_chart() {
                     let why = "it is no object to be applied; name it as a feed of a Subscription";
                     found.troubles.push(Trouble::new(reasons::CHARTS, &item.feed, why));
                 } else if seen.insert(item.key.clone()) {
+                    found.troubles.extend(why.map(|why| Trouble::new(reasons::INVALID, &item.feed, why)));
                     found.items.push(item);
                 } else {
                     let why = "it is there twice; the first one counts";
@@ -150,6 +165,26 @@ fn object(bytes: &[u8]) -> Result<Value, String> {
     Ok(value)
 }
 
+/// What is wrong with values that stand for bytes: a server answers to them as if it were at fault itself, and so that it
+/// could not be told from one that is. Names the key, and never repeats the value.
+fn no_bytes(object: &Value) -> Option<String> {
+    let (field, text) = match (object["apiVersion"].as_str(), object["kind"].as_str()) {
+        (Some("v1"), Some("Secret")) => ("data", "stringData"),
+        (Some("v1"), Some("ConfigMap")) => ("binaryData", "data"),
+        _ => return None,
+    };
+    let is_base64 = |value: &Value| {
+        value.is_null()
+            || value.as_str().is_some_and(|text| READ.decode(text.replace(['\r', '\n'], "")).is_ok())
+    };
+    let (key, _) = object[field].as_object()?.iter().find(|(_, value)| !is_base64(value))?;
+    let key = key.char_indices().nth(KEY).map_or(key.as_str(), |(end, _)| &key[..end]);
+    Some(format!(
+        "{field}.{key} is not base64; encode it, or write it as it is in {text}, in the template or in the override that sets \
+         it. What runs of it stays as it is"
+    ))
+}
+
 impl Item {
     fn new(mut wanted: Value) -> Self {
         let text = |pointer: &str| wanted.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
@@ -178,7 +213,7 @@ impl Item {
             remove_keys(metadata, "labels", &[labels::DEPLOYED]);
         }
         let digest = fingerprint(&wanted);
-        Self { key: Key::of(&feed), feed, wanted, digest, ignored }
+        Self { key: Key::of(&feed), feed, wanted, digest, ignored, broken: false }
     }
 
     /// The object with the marks of `owner` (`<namespace>.<description>`).
@@ -289,6 +324,39 @@ mod tests {
             .collect();
         let found = read(&spec(&objects.iter().map(String::as_str).collect::<Vec<_>>()), 3);
         assert_eq!((found.items.len(), reasons_of(&found)), (3, vec!["TooMuch"]));
+    }
+
+    #[test]
+    fn what_should_be_base64_and_is_not_is_told_by_its_key_and_stays_wanted() {
+        let of = |kind: &str, field: &str, value: &str| {
+            let fields = format!(r#""{field}":{{"fine":"aGk=","token":{value}}}"#);
+            read(
+                &spec(&[&format!(
+                    r#"{{"apiVersion":"v1","kind":"{kind}","metadata":{{"name":"s"}},{fields}}}"#
+                )]),
+                10,
+            )
+        };
+        for (kind, field, instead) in [("Secret", "data", "stringData"), ("ConfigMap", "binaryData", "data")]
+        {
+            for value in [r#""hunter2!""#, r#""aHVudGVyMg""#, r#""aHVudGVyMg=""#, "5"] {
+                let found = of(kind, field, value);
+                assert!(found.items[0].broken, "{kind} {value}");
+                assert_eq!(reasons_of(&found), ["InvalidObject"]);
+                let told = found.troubles[0].to_string();
+                let expected = format!(
+                    "{kind} s: {field}.token is not base64; encode it, or write it as it is in {instead}"
+                );
+                assert!(told.starts_with(&expected), "{told}");
+                assert!(!told.contains("hunter2") && !told.contains("aHVudGVyMg"), "{told}");
+            }
+            for value in [r#""aHVudGVyMg==""#, r#""aHVu\ndGVyMg==\n""#, r#""aHVudGVyMh==""#, r#""""#, "null"]
+            {
+                let found = of(kind, field, value);
+                assert!(!found.items[0].broken && found.troubles.is_empty(), "{kind} {value}");
+            }
+        }
+        assert!(!of("ConfigMap", "data", r#""no base64""#).items[0].broken, "that is text");
     }
 
     #[test]

@@ -87,6 +87,9 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
     let mut again = Work::default();
     let Recorded { entry, new, refused } = record(cluster, entry, work).await?;
     let mut never_applied = entry.never_applied.clone();
+    // Nothing is there of what nobody could apply.
+    let broken = entry.items.items.iter().filter(|item| item.broken && !entry.record.contains(&item.feed));
+    never_applied.extend(broken.map(|item| item.feed.clone()));
     again.keys.extend(refused.iter().cloned());
     // While the mode changes, another deployer may have taken everything away since the Description was listed here.
     // What was just written to was there.
@@ -144,7 +147,7 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
 fn is_due(cluster: &Cluster, name: &str, item: &Item, work: &Work) -> bool {
     let mut state = cluster.state.lock();
     let is_keeper = state.book.keeper(&item.key).is_some_and(|(keeper, _)| keeper.name() == name);
-    if !is_keeper {
+    if !is_keeper || item.broken {
         if let Some(run) = state.runs.get_mut(name) {
             run.troubles.remove(&item.key);
         }
@@ -211,7 +214,7 @@ async fn record(cluster: &Arc<Cluster>, mut entry: Entry, work: &Work) -> Result
         let mut status = entry.description.status.clone().unwrap_or_default();
         let items = Arc::clone(&entry.items);
         let known_before = new.len();
-        for item in &items.items {
+        for item in items.items.iter().filter(|item| !item.broken) {
             if !entry.record.contains(&item.feed) {
                 let feed = item.feed.clone();
                 status.manifest_statuses.push(ManifestStatus { feed, ..ManifestStatus::default() });

@@ -23,6 +23,7 @@ use crate::{
     worker,
 };
 
+const SECRETS: &str = "/api/v1/secrets";
 const WIDGETS: &str = "/apis/demo.io/v1/widgets";
 
 struct World {
@@ -207,6 +208,53 @@ async fn one_object_that_is_refused_does_not_hold_up_the_others_and_no_value_is_
     assert!(!format!("{told:?}{:?}", world.parent.get("d").unwrap().status).contains("hunter2"));
     world.child.refuse("/web", None);
     world.until_phase("d", DescriptionPhase::Success).await;
+}
+
+fn secret(value: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "s", "namespace": "qux" },
+            "data": { "token": value } })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_not_base64_is_told_of_and_not_tried_again_and_what_runs_of_it_stays() {
+    let world = World::new();
+    world.child.server.serve(SECRETS, "Secret", true);
+    world.parent.put(description("d", 0, &[secret("hunter2!"), map("a", "1")]));
+    world.until_phase("d", DescriptionPhase::Failure).await;
+    assert!(world.child.get(CONFIG_MAPS, "a").is_some(), "the others go on");
+    let (_, reason, message) = world.parent.condition("d", "Applied");
+    assert_eq!(reason, "InvalidObject");
+    assert!(message.starts_with("Secret qux/s: data.token is not base64; encode it"), "{message}");
+    let statuses = world.parent.get("d").unwrap().status.unwrap().manifest_statuses;
+    assert_eq!(statuses.iter().map(|one| one.never_applied).collect::<Vec<_>>(), [Some(true), None]);
+    world.child.take_writes();
+    world.parent.take_writes();
+    world.rest().await;
+    assert_eq!((world.child.take_writes().len(), world.parent.take_writes()), (0, 0));
+    world.parent.put(description("d", 0, &[secret("aGk="), map("a", "1")]));
+    world.until_phase("d", DescriptionPhase::Success).await;
+    world.parent.put(description("d", 0, &[secret("hunter2!"), map("a", "2")]));
+    world.until_phase("d", DescriptionPhase::Failure).await;
+    assert_eq!(world.child.get(SECRETS, "s").unwrap()["data"]["token"], "aGk=");
+    assert_eq!(world.child.get(CONFIG_MAPS, "a").unwrap()["data"]["a"], "2");
+    assert!(
+        !format!("{:?}{:?}", world.parent.take_told(), world.parent.get("d").unwrap().status)
+            .contains("hunter2")
+    );
+    world.parent.delete("d");
+    world.until("d is gone", |world| world.parent.get("d").is_none()).await;
+    assert!(world.names(SECRETS).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_there_as_it_is_not_base64_keeps_no_description_from_being_deleted() {
+    let world = World::new();
+    world.child.server.serve(SECRETS, "Secret", true);
+    world.child.refuse("/s", Some(no_right()));
+    world.parent.put(description("d", 0, &[secret("hunter2!")]));
+    world.until_phase("d", DescriptionPhase::Failure).await;
+    world.parent.delete("d");
+    world.until("d is gone", |world| world.parent.get("d").is_none()).await;
 }
 
 #[tokio::test(start_paused = true)]

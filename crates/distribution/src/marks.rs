@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
+pub(crate) use api::names::apps::labels::is_uid;
 use serde_json::{Map, Value, json};
-
-/// Whether a label's key is a uid (contract 2.1).
-pub(crate) fn is_uid(key: &str) -> bool {
-    key.len() == 36 && !key.contains('/')
-}
 
 /// A merge patch of labels: those that are wanted and not there, and those that are there and `stale`.
 pub(crate) fn labels(
@@ -63,11 +59,5 @@ mod tests {
         assert_eq!(finalizers(&there, &["ours"], &[]), None);
         assert_eq!(finalizers(&there, &[], &["ours"]), Some(vec!["theirs".to_owned()]));
         assert_eq!(finalizers(&[], &["ours"], &[]), Some(vec!["ours".to_owned()]));
-    }
-
-    #[test]
-    fn uids_are_told_from_other_keys() {
-        assert!(is_uid("0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a"));
-        assert!(!is_uid("app") && !is_uid("clusters.clusternet.io/cluster-id-abc"));
     }
 }

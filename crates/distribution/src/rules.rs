@@ -44,11 +44,14 @@ async fn examine<K: Known>(hub: &Hub, name: &Name) -> Result<(), Refusal> {
     if let Some(metadata) = marks_of(&rule, &uid.into_iter().collect()) {
         hub.write::<K>(Write::Merge(path, json!({ "metadata": metadata }))).await?;
     }
-    let why = rule.rule.as_ref().err();
-    if hub.world.is_news(name, why.map(String::as_str))
+    let why = rule.rule.problem().map(ToString::to_string);
+    if hub.world.is_news(name, why.as_deref())
         && let Some(why) = why
     {
-        let text = format!("It is for nothing until it is corrected: {why}.");
+        let text = format!(
+            "Nothing new is deployed to what it may be for, and what runs stays as it is, until it is corrected or deleted: \
+             {why}."
+        );
         let note = Note { warning: true, reason: String::from("FailedApplyingOverrides"), text };
         hub.tell::<K>(&rule.meta, &note).await;
     }

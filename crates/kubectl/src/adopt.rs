@@ -234,9 +234,7 @@ impl Visit<'_> {
         let namespace = self.cluster.namespace().unwrap_or_default();
         let global = plan::all(Api::<Globalization>::all(client.clone())).await?;
         let local = plan::all(Api::<Localization>::namespaced(client, &namespace)).await?;
-        // One that is wrong is for nothing.
-        let global = global.iter().filter_map(|it| Rule::try_from(it).ok());
-        Ok(global.chain(local.iter().filter_map(|it| Rule::try_from(it).ok())).collect())
+        Ok(global.iter().map(Rule::from).chain(local.iter().map(Rule::from)).collect())
     }
 
     /// What the child makes of them, tried out as the caller; none where the caller may not.

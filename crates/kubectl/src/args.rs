@@ -362,7 +362,8 @@ The exit code is 0 if nothing would change in any cluster, 2 if something would,
 parent would not store, an override that cannot be applied, a right that is missing. You need the rights to store the files,
 and to read Manifests, Subscriptions, overrides, HelmCharts, Bases, Descriptions, Contents and ManagedClusters.
 
-HelmCharts are compared as objects: what their charts would make is not shown. Values of Secrets are never shown.";
+A HelmChart is shown as the release it makes; what its chart would make of that is not. Values of Secrets and for charts are
+never shown.";
 
 const ADOPT_TAIL: &str = "\
 What would differ in the cluster is shown first; without --yes you are asked, or, where there is nobody to ask, nothing is
@@ -404,6 +405,9 @@ pub(crate) struct PlanFlags {
     /// Directories with everything below them.
     #[arg(long, short = 'R')]
     pub(crate) recursive: bool,
+    /// The namespace of the Manifests, as the hub was told: what is sent to the shadow API is kept there.
+    #[arg(long, default_value = api::names::apps::RESERVED_NAMESPACE, value_name = "NAMESPACE")]
+    pub(crate) reserved_namespace: String,
     /// How the plan is printed: json is for CI.
     #[arg(long, short, value_enum, default_value_t = Format::Text, value_name = "FORMAT", hide_default_value = true)]
     pub(crate) output: Format,

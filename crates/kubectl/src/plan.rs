@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, ffi::OsString, fmt::Debug, io::IsTerminal as _,
 
 use api::{
     apps::{Base, Content, Description, Globalization, HelmChart, Localization, Manifest, Subscription},
-    names::apps::{DEFAULT_SCHEDULER, RESERVED_NAMESPACE, annotations::FEED_PROTECTION},
+    names::apps::{DEFAULT_SCHEDULER, annotations::FEED_PROTECTION},
 };
 use k8s_openapi::ByteString;
 use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams};
@@ -38,7 +38,7 @@ const CHANGES: u8 = 2;
 pub(crate) async fn plan(connection: &Connection, flags: &PlanFlags) -> Result<ExitCode, Failure> {
     let parent = Parent::load(connection)?;
     let files = would_be_stored(&parent, connection, flags).await?;
-    let standing = standing(&parent.client().await?).await?;
+    let standing = standing(&parent.client().await?, &flags.reserved_namespace).await?;
     let planned = tokio::task::spawn_blocking(move || {
         plan::plan(&standing, files, DEFAULT_SCHEDULER, &Limits::default())
     });
@@ -132,9 +132,9 @@ fn unwrapped(object: &mut Value) {
 }
 
 /// What stands in the parent.
-async fn standing(client: &Client) -> Result<plan::Parent, Failure> {
+async fn standing(client: &Client, reserved_namespace: &str) -> Result<plan::Parent, Failure> {
     let mut sources = Sources::default();
-    let manifests = all(Api::<Manifest>::namespaced(client.clone(), RESERVED_NAMESPACE)).await?;
+    let manifests = all(Api::<Manifest>::namespaced(client.clone(), reserved_namespace)).await?;
     for manifest in manifests {
         // Others are nobody's feed.
         let _ = sources.insert(manifest.template);

@@ -61,11 +61,20 @@ impl Diff {
 /// ```
 pub fn diff(before: &Value, after: &Value, limit: usize) -> Diff {
     let secret = is_secret(before) || is_secret(after);
+    compare(before, after, limit, |path| secret && !is_shown(path))
+}
+
+/// The same without any value, for what may be a secret wherever it stands.
+pub(crate) fn hidden(before: &Value, after: &Value, limit: usize) -> Diff {
+    compare(before, after, limit, |_| true)
+}
+
+fn compare(before: &Value, after: &Value, limit: usize, hides: impl Fn(&str) -> bool) -> Diff {
     let mut found = Diff::default();
     let there = |value: &Value| !value.is_null();
     let (before, after) = (Some(before).filter(|v| there(v)), Some(after).filter(|v| there(v)));
     walk(&mut String::new(), before, after, &mut |path, before, after| {
-        found.add(path, (before, after), secret, limit);
+        found.add(path, (before, after), hides(path), limit);
     });
     found
 }
@@ -84,7 +93,7 @@ pub fn drift(applied: &Value, live: &Value, ignored: &[String], limit: usize) ->
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         if !below("/status") && !ignored.iter().any(|prefix| below(prefix)) {
-            found.add(path, (Some(applied), live), secret, limit);
+            found.add(path, (Some(applied), live), secret && !is_shown(path), limit);
         }
     });
     found
@@ -114,14 +123,13 @@ impl Diff {
         &mut self,
         path: &str,
         (before, after): (Option<&Value>, Option<&Value>),
-        secret: bool,
+        hidden: bool,
         limit: usize,
     ) {
         if self.differences.len() >= limit {
             self.omitted += 1;
             return;
         }
-        let hidden = secret && !is_shown(path);
         let show = |value: &Value| {
             if hidden { String::from(HIDDEN) } else { text::cut(&value.to_string(), VALUE) }
         };

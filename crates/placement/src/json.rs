@@ -29,6 +29,31 @@ pub(crate) fn extent(value: &Value) -> Extent {
     }
 }
 
+/// Where the first value is that has more than `limit` lists and mappings around and in it, a JSON pointer.
+pub(crate) fn too_deep(value: &Value, limit: usize) -> Option<String> {
+    fn find(value: &Value, left: usize, path: &mut String) -> bool {
+        if left == 0 {
+            return matches!(value, Value::Array(_) | Value::Object(_));
+        }
+        let mut inner = |step: &str, value: &Value| {
+            let length = path.len();
+            path.push_str(&join("", step));
+            let found = find(value, left - 1, path);
+            if !found {
+                path.truncate(length);
+            }
+            found
+        };
+        match value {
+            Value::Array(items) => items.iter().enumerate().any(|(at, item)| inner(&at.to_string(), item)),
+            Value::Object(fields) => fields.iter().any(|(key, field)| inner(key, field)),
+            _ => false,
+        }
+    }
+    let mut path = String::new();
+    find(value, limit, &mut path).then_some(path)
+}
+
 /// The path with one more step, a JSON pointer (RFC 6901).
 pub(crate) fn join(path: &str, step: &str) -> String {
     format!("{path}/{}", step.replace('~', "~0").replace('/', "~1"))
@@ -59,6 +84,16 @@ mod tests {
         let small = extent(&json!({ "a": ["b"] })).bytes;
         assert!(small < extent(&json!({ "a": ["b", "c"] })).bytes);
         assert!(small < extent(&json!({ "aa": ["b"] })).bytes);
+    }
+
+    #[test]
+    fn what_is_too_deep_has_a_path() {
+        let value = json!({ "a": { "b": 1 }, "c/d": [1, [{}]] });
+        assert_eq!(extent(&value).depth, 4);
+        assert_eq!(too_deep(&value, 4), None);
+        assert_eq!(too_deep(&value, 3).as_deref(), Some("/c~1d/1/0"));
+        assert_eq!(too_deep(&value, 2).as_deref(), Some("/c~1d/1"));
+        assert_eq!(too_deep(&value, 0).as_deref(), Some(""));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::{
-    apps::{Description, DescriptionPhase, DescriptionStatus, HelmChart, HelmRelease, HelmReleaseSpec},
+    apps::{Description, DescriptionPhase, DescriptionStatus, HelmChart, HelmRelease},
     conditions::{self, Wanted},
     names::{
         self,
@@ -62,12 +62,7 @@ fn release(
     values: &ByteString,
 ) -> HelmRelease {
     let description_name = description.name_any();
-    let is_blank = values.0.iter().all(u8::is_ascii_whitespace);
-    let spec = HelmReleaseSpec {
-        options: chart.spec.options.clone(),
-        release_name: Some(name.to_owned()),
-        overrides: (!is_blank).then(|| values.clone()),
-    };
+    let spec = placement::charts::release(name, chart, values);
     let mut release = HelmRelease::new(&names::apps::helm_release(&description_name, namespace, name), spec);
     release.metadata.namespace = description.namespace();
     let mut all: BTreeMap<String, String> = chart.labels().clone();
@@ -111,13 +106,7 @@ pub(crate) fn belongs(release: &HelmRelease, description: &Description) -> bool 
 
 /// Whether a HelmRelease is as it is wanted, as far as we write it.
 pub(crate) fn is_same(there: &HelmRelease, wanted: &HelmRelease) -> bool {
-    // What the server fills in is the same as what is not set.
-    let spec = |release: &HelmRelease| {
-        let mut spec = release.spec.clone();
-        spec.options.create_namespace.get_or_insert(true);
-        spec.options.timeout_seconds.get_or_insert(300);
-        spec
-    };
+    let spec = |release: &HelmRelease| placement::charts::filled_in(release.spec.clone());
     spec(there) == spec(wanted)
         && wanted.labels().iter().all(|(key, value)| there.labels().get(key) == Some(value))
 }

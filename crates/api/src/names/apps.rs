@@ -36,6 +36,17 @@ pub mod labels {
     /// Value of [`CREATED_BY`](crate::names::labels::CREATED_BY) on what came through the shadow API: on the Manifest and in
     /// its template. Drift is looked for on objects with it.
     pub const CREATED_BY_HUB: &str = "clusternet-hub";
+
+    /// Whether a label's key is the uid of an object, which marks what belongs to it.
+    ///
+    /// ```
+    /// use api::names::apps::labels::is_uid;
+    /// assert!(is_uid("0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a"));
+    /// assert!(!is_uid("app") && !is_uid("clusters.clusternet.io/cluster-id-abc"));
+    /// ```
+    pub fn is_uid(key: &str) -> bool {
+        key.len() == 36 && !key.contains('/')
+    }
 }
 
 /// Annotation keys.

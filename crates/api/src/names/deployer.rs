@@ -63,7 +63,7 @@ pub mod reasons {
     pub const UNREACHABLE: &str = "ClusterUnreachable";
     /// Applied: an object is being deleted there and comes afterwards.
     pub const TERMINATING: &str = "Terminating";
-    /// Applied: what is to be applied is no object.
+    /// Applied: what is to be applied is no object, or one that no API server can read.
     pub const INVALID: &str = "InvalidObject";
     /// Applied: an object of the Description is in a Content that cannot be read.
     pub const CONTENT_MISSING: &str = "ContentMissing";

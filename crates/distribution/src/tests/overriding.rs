@@ -174,7 +174,7 @@ async fn a_change_that_concerns_one_cluster_is_written_there_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_override_whose_selector_becomes_wrong_is_told_of_once_and_changes_nothing_meanwhile() {
+async fn an_override_whose_selector_becomes_wrong_is_told_of_once_and_holds_meanwhile() {
     let scene = deployed().await;
     let of = |operator: &str| json!({ "clusterAffinity": { "matchExpressions": [{ "key": "env", "operator": operator, "values": ["t"] }] } });
     scene.rule(None, "g", &rule("spec: {replicas: 2}", of("In")));
@@ -194,12 +194,104 @@ async fn an_override_whose_selector_becomes_wrong_is_told_of_once_and_changes_no
         let notes: Vec<String> = told();
         assert_eq!(notes.len(), 1, "{notes:?}");
         assert!(notes[0].contains("clusterAffinity.matchExpressions"), "{notes:?}");
-        scene.manifest(&web(6));
+        assert_eq!((replicas(&scene, "n1"), replicas(&scene, "n2")), (2, 2), "what it gave is not withdrawn");
+        let held = scene.condition("OverridesApplied");
+        for part in [
+            "False OverrideInvalid: Deployment qux/web: Globalization g, cluster n1/c1: spec.clusterAffinity",
+            "stays as it is",
+        ] {
+            assert!(held.contains(part), "{held}");
+        }
+        scene.manifest(&labelled(6, "new"));
         scene.settle().await;
         assert_eq!(told(), [""; 0], "it is no news any more");
+        assert_eq!(scene.gets("n1")[1]["metadata"]["labels"], json!(null), "and nothing new is rolled out");
         scene.rule(None, "g", &rule("spec: {replicas: 2}", of("In")));
         scene.settle().await;
         assert_eq!(told(), [""; 0]);
         assert_eq!(replicas(&scene, "n1"), 2);
+        assert_eq!(scene.gets("n1")[1]["metadata"]["labels"]["app"], "new");
+        assert!(scene.condition("OverridesApplied").starts_with("True"));
+        scene.manifest(&web(1));
+        scene.settle().await;
     }
+}
+
+fn labelled(replicas: i64, app: &str) -> Value {
+    let mut object = web(replicas);
+    object["metadata"]["labels"] = json!({ "app": app });
+    object
+}
+
+fn wrong() -> Value {
+    json!({ "matchExpressions": [{ "key": "env", "operator": "Inn", "values": ["t"] }] })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_override_that_was_wrong_from_the_start_holds_what_it_may_be_for_and_nothing_else() {
+    let scene = Scene::new(2);
+    scene.cluster(2, &json!({ "env": "t", "zone": "b" }), &json!([]));
+    scene.manifest(&qux());
+    scene.manifest(&web(1));
+    let selecting = |more: Value| {
+        let mut spec = rule("spec: {replicas: 5}", more);
+        spec.as_object_mut().unwrap().remove("feed");
+        spec
+    };
+    let affinity = json!({ "matchLabels": { "zone": "b" } });
+    scene.rule(None, "g", &selecting(json!({ "feedSelector": wrong(), "clusterAffinity": affinity })));
+    scene.subscribe(&super::scene::feeds(), json!({}));
+    scene.settle().await;
+    assert_eq!(scene.gets("n1"), [qux(), web(1)], "that cluster is not selected");
+    assert!(scene.gets("n2").is_empty());
+    let held = scene.condition("OverridesApplied");
+    assert!(held.contains("Globalization g, cluster n2/c2: spec.feedSelector.matchExpressions"), "{held}");
+    assert!(scene.condition("Degraded").starts_with("True ClustersFailed: n2/c2"));
+    scene.parent.delete("/apis/apps.clusternet.io/v1alpha1/globalizations/g");
+    scene.settle().await;
+    assert_eq!(scene.gets("n2"), [qux(), web(1)], "its deletion is an answer");
+    // Of one that is in the namespace of a cluster, and one that names another feed.
+    scene.rule(Some("n1"), "l", &selecting(json!({ "feedSelector": wrong() })));
+    scene.rule(
+        None,
+        "other",
+        &rule(
+            "a: b",
+            json!({ "clusterAffinity": wrong(), "feed": feed(&json!({ "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": "other" } })) }),
+        ),
+    );
+    scene.manifest(&web(6));
+    scene.settle().await;
+    assert_eq!((replicas(&scene, "n1"), replicas(&scene, "n2")), (1, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_override_that_waits_and_becomes_wrong_holds_too_and_mended_it_waits_again() {
+    let mut scene = deployed().await;
+    let waiting = |value: &str, more: Value| {
+        let mut spec = rule(value, more);
+        spec["overridePolicy"] = json!("ApplyLater");
+        spec
+    };
+    scene.rule(None, "g", &waiting("spec: {replicas: 2}", json!({})));
+    scene.manifest(&web(3));
+    scene.settle().await;
+    assert_eq!(replicas(&scene, "n1"), 2);
+    scene.rule(None, "g", &waiting("spec: {replicas: 9}", json!({ "clusterAffinity": wrong() })));
+    scene.settle().await;
+    assert!(scene.condition("OverridesApplied").starts_with("False OverrideInvalid"));
+    scene.parent.take_writes();
+    scene.restart();
+    scene.settle().await;
+    assert_eq!(replicas(&scene, "n1"), 2);
+    assert_eq!(scene.parent.take_writes(), [""; 0]);
+    assert!(scene.condition("OverridesApplied").starts_with("False OverrideInvalid"));
+    scene.rule(None, "g", &waiting("spec: {replicas: 9}", json!({})));
+    scene.settle().await;
+    assert_eq!(replicas(&scene, "n1"), 2, "it waits for the next change of the feed");
+    assert!(scene.condition("OverridesApplied").starts_with("True"));
+    scene.manifest(&web(4));
+    scene.settle().await;
+    assert_eq!(replicas(&scene, "n1"), 9);
 }

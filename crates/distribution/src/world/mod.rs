@@ -70,7 +70,7 @@ pub(crate) struct Inner {
     outcomes: HashMap<Name, Arc<Outcome>>,
     /// Why a Subscription has no Base in a namespace.
     refusals: HashMap<(Name, String), String>,
-    /// Of Globalizations and Localizations: why they are for nothing, as people were told.
+    /// Of Globalizations and Localizations: why nobody knows what they are for, as people were told.
     told: HashMap<Name, String>,
     dead: Dead,
 }
@@ -284,7 +284,7 @@ impl World {
         let inner = self.inner.lock();
         let local = inside(&inner.localizations, namespace).map(|(_, record)| record);
         let all = inner.globalizations.values().chain(local);
-        all.filter_map(|record| record.rule.as_ref().ok().cloned()).collect()
+        all.map(|record| Arc::clone(&record.rule)).collect()
     }
 
     /// What became of a Base.
@@ -322,8 +322,8 @@ impl World {
         self.inner.lock().refusals.get(&(subscription.clone(), namespace.to_owned())).cloned()
     }
 
-    /// Whether people have yet to be told why a Globalization or Localization is for nothing; nothing, if it is for
-    /// something. From now on they have been told.
+    /// Whether people have yet to be told why nobody knows what a Globalization or Localization is for; nothing, if that is
+    /// known. From now on they have been told.
     pub(crate) fn is_news(&self, rule: &Name, why: Option<&str>) -> bool {
         let mut inner = self.inner.lock();
         let Some(why) = why else {

@@ -16,7 +16,7 @@ use api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::{Resource as _, ResourceExt as _};
 use placement::{Cluster, overrides::Rule};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Table;
 use crate::{key::Name, marks::is_uid, report::Report};
@@ -345,22 +345,11 @@ impl From<&HelmChart> for FeedRecord {
     fn from(chart: &HelmChart) -> Self {
         let mut labels = chart.labels().clone();
         labels.retain(|key, _| !is_uid(key));
-        let mut annotations = chart.annotations().clone();
-        annotations.retain(|key, _| ![FEED_PROTECTION, LAST_APPLIED].contains(&key.as_str()));
-        let feed = self::chart(chart.namespace(), &chart.name_any());
-        let template = json!({
-            "apiVersion": feed.api_version,
-            "kind": feed.kind,
-            "metadata": {
-                "namespace": feed.namespace, "name": feed.name, "labels": labels, "annotations": annotations,
-            },
-            "spec": chart.spec,
-        });
-        let text = template.to_string();
+        let text = placement::charts::template(chart).to_string();
         Self {
             meta: Meta::new(&chart.metadata),
             protection: chart.annotations().get(FEED_PROTECTION).cloned(),
-            feed: Some(feed),
+            feed: Some(self::chart(chart.namespace(), &chart.name_any())),
             labels,
             digest: placement::fingerprint::fingerprint(&text),
             template: text.into_bytes().into(),
@@ -368,41 +357,37 @@ impl From<&HelmChart> for FeedRecord {
     }
 }
 
-/// What `kubectl apply` writes of the object it was given.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
 /// A Globalization or Localization.
 #[derive(Debug, Clone)]
 pub(crate) struct RuleRecord {
     pub(crate) meta: Meta,
     pub(crate) generation: i64,
-    /// None where it is none: a selector is wrong.
-    pub(crate) rule: Result<Arc<Rule>, String>,
+    pub(crate) rule: Arc<Rule>,
 }
 
 impl RuleRecord {
-    fn new(metadata: &ObjectMeta, rule: Result<Rule, placement::overrides::InvalidRuleError>) -> Self {
+    fn new(metadata: &ObjectMeta, rule: Rule) -> Self {
         Self {
             meta: Meta::new(metadata),
             generation: metadata.generation.unwrap_or_default(),
-            rule: rule.map(Arc::new).map_err(|error| error.to_string()),
+            rule: Arc::new(rule),
         }
     }
 
     /// The feed it names.
     pub(crate) fn feed(&self) -> Option<Feed> {
-        self.rule.as_ref().ok().and_then(|rule| rule.feed()).map(normalised)
+        self.rule.feed().map(normalised)
     }
 }
 
 impl From<&Globalization> for RuleRecord {
     fn from(globalization: &Globalization) -> Self {
-        Self::new(&globalization.metadata, Rule::try_from(globalization))
+        Self::new(&globalization.metadata, Rule::from(globalization))
     }
 }
 
 impl From<&Localization> for RuleRecord {
     fn from(localization: &Localization) -> Self {
-        Self::new(&localization.metadata, Rule::try_from(localization))
+        Self::new(&localization.metadata, Rule::from(localization))
     }
 }

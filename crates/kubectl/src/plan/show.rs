@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use api::apps::Feed;
-use placement::plan::{Action, Change, Plan};
+use placement::plan::{Action, Change, Plan, Release};
 use serde_json::json;
 
 use crate::output::table;
@@ -30,7 +30,7 @@ fn sections(text: &mut String, changes: &[Change], when: &str, colour: bool) {
                 Action::Change => ('~', "33"),
                 Action::Delete => ('-', "31"),
             };
-            let line = format!("  {sign} {}", named(&change.object));
+            let line = format!("  {sign} {}{}", named(&change.object), released(change));
             let _ =
                 if colour { writeln!(text, "\x1b[{code}m{line}\x1b[0m") } else { writeln!(text, "{line}") };
             fields(text, change);
@@ -64,6 +64,13 @@ fn fields(text: &mut String, change: &Change) {
 fn named(feed: &Feed) -> String {
     let place = feed.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
     format!("{} {place}{} ({})", feed.kind, feed.name, feed.api_version)
+}
+
+/// What a HelmChart is in the cluster.
+fn released(change: &Change) -> String {
+    let Some(Release { name, namespace, chart, version }) = &change.release else { return String::new() };
+    let version = version.as_deref().unwrap_or("(newest)");
+    format!(": release {name} in the namespace {namespace}, chart {chart} {version}")
 }
 
 /// The plan as JSON.
@@ -110,6 +117,7 @@ mod tests {
                 namespace: Some(String::from("qux")),
                 name: String::from("web"),
             },
+            release: None,
             fields,
             omitted: 0,
         }
@@ -136,6 +144,31 @@ mod tests {
         assert!(text(&plan, true).contains("\x1b[31m  - Deployment"));
         assert_eq!(told(&plan), ["0 to create, 1 to change, 1 to delete, in 1 clusters."]);
         assert_eq!(told(&Plan::default()), ["Nothing would change in any cluster."]);
+    }
+
+    #[test]
+    fn a_chart_is_shown_as_the_release_it_is_in_the_cluster() {
+        let mut chart =
+            change(Action::Change, vec![field("/values/replicas", &["Globalization g spec.overrides[0]"])]);
+        chart.object.kind = String::from("HelmChart");
+        let mut release = Release {
+            name: String::from("web"),
+            namespace: String::from("shop"),
+            chart: String::from("nginx"),
+            version: Some(String::from("1.2.0")),
+        };
+        chart.release = Some(release.clone());
+        let shown = |chart: &Change| text(&Plan { changes: vec![chart.clone()], ..Plan::default() }, false);
+        assert!(
+            shown(&chart).contains(
+                "~ HelmChart qux/web (apps/v1): release web in the namespace shop, chart nginx 1.2.0\n"
+            ),
+            "{}",
+            shown(&chart)
+        );
+        release.version = None;
+        chart.release = Some(release);
+        assert!(shown(&chart).contains("chart nginx (newest)\n"));
     }
 
     #[test]

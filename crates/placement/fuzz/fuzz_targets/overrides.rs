@@ -42,7 +42,7 @@ fuzz_target!(|value: &str| {
         for flag in [false, true] {
             let rule = |config: Value| {
                 let spec = json!({ "metadata": { "name": "g" }, "spec": { "overrides": [config] } });
-                Rule::try_from(&from_value::<Globalization>(spec).unwrap()).unwrap()
+                Rule::from(&from_value::<Globalization>(spec).unwrap())
             };
             let config = json!({ "type": type_, "value": value, "fieldPath": "data/app", "template": flag });
             match object(&map, &cluster, &[&rule(config)], &limits) {

@@ -104,16 +104,20 @@ impl<'a> Applying<'a> {
         Self { cluster, facts: cluster.facts(), budget: Budget::new(limits), skipped: Vec::new() }
     }
 
-    /// Refuses feeds and numbers of overrides that are too large.
+    /// Refuses overrides that may be for the feed or not, and feeds and numbers of overrides that are too large.
     pub(super) fn admit(&mut self, feed: &Value, rules: &[&Rule], chart: bool) -> Result<(), OverrideError> {
+        // One that has nothing to change concerns nothing, whatever it is for.
+        let mut unclear = rules.iter().filter(|rule| rule.overrides_for(chart).next().is_some());
+        if let Some((rule, problem)) = unclear.find_map(|rule| Some((rule, rule.problem()?))) {
+            return Err(self.error(Some(rule.reference()), Problem::SelectorInvalid(problem.clone()).into()));
+        }
+        self.budget.check(feed).map_err(|fault| self.error(None, fault))?;
         let limit = self.budget.limits.overrides;
-        let count: usize = rules.iter().map(|rule| rule.overrides_for(chart).count()).sum();
-        let problem = match self.budget.check(feed) {
-            Ok(_) if count > limit => Problem::TooManyOverrides { limit },
-            Ok(_) => return Ok(()),
-            Err(problem) => problem,
-        };
-        Err(self.error(None, problem.into()))
+        let mut overrides = rules.iter().flat_map(|rule| rule.overrides_for(chart));
+        match overrides.nth(limit) {
+            Some((by, _)) => Err(self.error(Some(by), Problem::TooManyOverrides { limit }.into())),
+            None => Ok(()),
+        }
     }
 
     /// Applies one override to what there is by `change`; none where it is blank or was skipped.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::error::Problem;
-use crate::json::{Extent, extent};
+use super::error::{Fault, Problem};
+use crate::json::{Extent, extent, too_deep};
 
 /// The bytes of all objects that one Description may hold. In base64 they are a third more; etcd takes 1.5 MiB.
 pub const LARGEST_DESCRIPTION: usize = 1 << 20;
@@ -73,10 +73,14 @@ impl<'l> Budget<'l> {
         Ok(extent)
     }
 
-    /// Refuses a result that is too large or too deep.
-    pub(super) fn check(&mut self, value: &Value) -> Result<Extent, Problem> {
+    /// Refuses a result that is too large or too deep, there with the path.
+    pub(super) fn check(&mut self, value: &Value) -> Result<Extent, Fault> {
         let extent = self.measure(value)?;
-        self.admit(extent)?;
+        self.admit(extent).map_err(|problem| {
+            let deep = matches!(problem, Problem::TooDeep { .. });
+            let path = deep.then(|| too_deep(value, self.limits.depth)).flatten();
+            problem.at(path.unwrap_or_default())
+        })?;
         Ok(extent)
     }
 

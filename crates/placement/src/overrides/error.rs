@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use super::rule::InvalidRuleError;
 use crate::{ClusterKey, text};
 
 /// The longest path or name in a message, in bytes.
-const NAME: usize = 256;
+pub(super) const NAME: usize = 256;
 
-/// One override: an item of a Globalization's or Localization's `spec.overrides`.
+/// One override: an item of a Globalization's or Localization's `spec.overrides`, or all of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OverrideRef {
     /// `Globalization` or `Localization`.
@@ -16,8 +17,8 @@ pub struct OverrideRef {
     pub namespace: Option<String>,
     /// The name of the Globalization or Localization.
     pub object: String,
-    /// Which item, from 0.
-    pub index: usize,
+    /// Which item, from 0; none where it is the Globalization or Localization as a whole.
+    pub index: Option<usize>,
     /// The name of the item.
     pub name: Option<String>,
 }
@@ -28,7 +29,10 @@ impl fmt::Display for OverrideRef {
         if let Some(namespace) = &self.namespace {
             write!(f, "{namespace}/")?;
         }
-        write!(f, "{} spec.overrides[{}]", self.object, self.index)?;
+        write!(f, "{}", self.object)?;
+        if let Some(index) = self.index {
+            write!(f, " spec.overrides[{index}]")?;
+        }
         match self.name.as_deref() {
             Some(name) if !name.is_empty() => write!(f, " ({})", text::cut(name, NAME)),
             _ => Ok(()),
@@ -79,6 +83,12 @@ impl fmt::Display for Skipped {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
+    /// A selector of the Globalization or Localization, so that nobody knows what it is for.
+    #[error(
+        "{0}; correct it, or delete the override. Until then nothing new is deployed to what it may be for, and what runs \
+         stays as it is."
+    )]
+    SelectorInvalid(InvalidRuleError),
     /// The target of a JSON patch.
     #[error("the path does not exist; correct the path, or add what is missing with an operation before.")]
     PathMissing,
@@ -96,7 +106,10 @@ pub enum Problem {
     #[error("the chart has no values yet that a JSONPatch could change; use the type Helm or MergePatch.")]
     NoValues,
     /// A chart override of what identifies the release.
-    #[error("this field of a HelmChart cannot differ between clusters; it was left as it is.")]
+    #[error(
+        "this field of a HelmChart cannot differ between clusters, and was left as it is; take it out of the override, and \
+         make a HelmChart of its own where it is to be another."
+    )]
     FieldFixed,
     /// Longer than [`Limits::value_bytes`](super::Limits::value_bytes).
     #[error("the value is larger than {limit} bytes; make it shorter.")]
@@ -116,7 +129,7 @@ pub enum Problem {
     #[error("the value is no mapping; write it as keys and values.")]
     NoMapping,
     /// The template cannot be rendered.
-    #[error("the template of the value cannot be rendered: {0}.")]
+    #[error("the template of the value cannot be rendered: {0}; correct it.")]
     Template(#[from] gotemplate::Error),
     /// The template prints a fact that is not there.
     #[error(
@@ -124,11 +137,13 @@ pub enum Problem {
     )]
     FactMissing,
     /// No list of operations.
-    #[error("the value is no JSON patch, which is a list of operations.")]
+    #[error(
+        "the value is no JSON patch; write a list of operations, such as [{{\"op\": \"remove\", \"path\": \"/spec/paused\"}}]."
+    )]
     NoPatch,
     /// An item of a JSON patch.
     #[error(
-        "operation {operation} of the JSON patch is none: it needs op and path, and value or from where op takes one."
+        "operation {operation} of the JSON patch is none; give it op and path, and value or from where op takes one."
     )]
     OperationInvalid {
         /// From 0.
@@ -141,10 +156,12 @@ pub enum Problem {
         limit: usize,
     },
     /// The operation `test`.
-    #[error("the operation test of the JSON patch found another value.")]
+    #[error(
+        "the operation test of the JSON patch found another value; correct the value it expects, or take the operation out."
+    )]
     TestFailed,
     /// The operation `move`.
-    #[error("the JSON patch moves a value into itself.")]
+    #[error("the JSON patch moves a value into itself; correct from or path.")]
     MoveIntoItself,
     /// A field patch without a path.
     #[error("fieldPath is not set; name the field that holds the document, for example data/app.yaml.")]
@@ -169,7 +186,7 @@ pub enum Problem {
     },
     /// Another object.
     #[error(
-        "an override cannot change what identifies the object: apiVersion, kind, metadata.name and metadata.namespace."
+        "an override cannot change what identifies the object; take apiVersion, kind, metadata.name and metadata.namespace out of it, and make another object a feed of its own."
     )]
     IdentityChanged,
     /// Larger than [`Limits::result_bytes`](super::Limits::result_bytes).
@@ -179,7 +196,9 @@ pub enum Problem {
         limit: usize,
     },
     /// Deeper than [`Limits::depth`](super::Limits::depth).
-    #[error("values are nested deeper than {limit} levels.")]
+    #[error(
+        "values are nested deeper than {limit} levels, counted from the whole; make them flatter, or keep this part as a text."
+    )]
     TooDeep {
         /// The limit.
         limit: usize,
@@ -190,7 +209,10 @@ pub enum Problem {
     )]
     TooMuchWork,
     /// More than [`Limits::overrides`](super::Limits::overrides).
-    #[error("the feed has more than {limit} overrides in this cluster; use fewer.")]
+    #[error(
+        "with this one the feed has more than {limit} overrides in this cluster; make one of several, or narrow the selectors \
+         of those that are not for it."
+    )]
     TooManyOverrides {
         /// The limit.
         limit: usize,
@@ -211,7 +233,8 @@ impl Problem {
             | Self::TooMuchWork
             | Self::TooManyOperations { .. }
             | Self::TooManyOverrides { .. } => "OverrideTooLarge",
-            Self::ValueInvalid { .. }
+            Self::SelectorInvalid(_)
+            | Self::ValueInvalid { .. }
             | Self::NoMapping
             | Self::NoPatch
             | Self::OperationInvalid { .. }

@@ -26,14 +26,15 @@ pub(super) fn apply(
         return Ok(());
     }
     let format = config.field_format.unwrap_or_default();
-    let mut document = read(text, format, budget).map_err(at_field)?;
+    // Paths in the document are below the field.
+    let inside = |fault: Fault| fault.problem.at(format!("{path}{}", fault.path));
+    let mut document = read(text, format, budget).map_err(inside)?;
     if config.type_ == OverrideType::FieldJsonPatch {
-        json_patch::apply(&mut document, patch, budget)
-            .map_err(|fault| fault.problem.at(format!("{path}{}", fault.path)))?;
+        json_patch::apply(&mut document, patch, budget).map_err(inside)?;
     } else {
         ::json_patch::merge(&mut document, &patch);
     }
-    budget.check(&document).map_err(at_field)?;
+    budget.check(&document).map_err(inside)?;
     *text =
         write(&document, format).ok_or_else(|| at_field(invalid(format, Place { line: 0, column: 0 })))?;
     Ok(())
@@ -45,7 +46,7 @@ fn pointer(path: &str) -> Option<String> {
     (!path.is_empty()).then(|| format!("/{path}"))
 }
 
-fn read(text: &str, format: FieldFormat, budget: &mut Budget<'_>) -> Result<Value, Problem> {
+fn read(text: &str, format: FieldFormat, budget: &mut Budget<'_>) -> Result<Value, Fault> {
     budget.work(text.len())?;
     let document = match format {
         FieldFormat::Json => serde_json::from_str(text)

@@ -18,6 +18,9 @@
 //! labels everything puts no `metadata` into the values of charts. An override that names its feed and is of a type that is
 //! not for it (a dash above) does nothing, and is told of.
 //!
+//! An override with a selector that is none may be for a feed or not. Whatever of it can be read still tells what it is not
+//! for; what it may be for is not rendered, so that a slip of the pen does not take from what runs what the override gave it.
+//!
 //! Nothing is silent. An override either is applied, or is in [`Skipped`] (the path of a JSON patch is missing, and the value
 //! is skipped as a whole; the feed is deployed without it), or is an [`OverrideError`] (the feed cannot be deployed to this
 //! cluster). Both name override, cluster and path. What changed is in [`Provenance`].

@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector as Selector, 
 use meta::LabelSelector;
 use serde::Serialize;
 
-use super::error::OverrideRef;
-use crate::{Cluster, schedule::selector};
+use super::error::{NAME, OverrideRef};
+use crate::{Cluster, schedule::selector, text};
 
 /// A Globalization or Localization.
 #[derive(Debug, Clone)]
@@ -25,8 +25,8 @@ pub struct Rule {
     pub overrides: Vec<OverrideConfig>,
     created: Option<Time>,
     deleting: bool,
-    feeds: Feeds,
-    clusters: LabelSelector,
+    feeds: Result<Feeds, InvalidRuleError>,
+    clusters: Result<LabelSelector, InvalidRuleError>,
 }
 
 /// The feeds a rule is for.
@@ -45,7 +45,8 @@ pub struct FeedFacts<'f> {
     pub labels: &'f BTreeMap<String, String>,
 }
 
-/// A selector of a rule is none: the rule is for nothing until it is corrected.
+/// A selector of a rule is none. Until it is corrected nobody knows what the rule is for, so what it may be for is not
+/// rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("spec.{field}: expected {expected}")]
 pub struct InvalidRuleError {
@@ -55,21 +56,17 @@ pub struct InvalidRuleError {
     pub expected: &'static str,
 }
 
-impl TryFrom<&Globalization> for Rule {
-    type Error = InvalidRuleError;
-
-    fn try_from(from: &Globalization) -> Result<Self, InvalidRuleError> {
-        let clusters = ready("clusterAffinity", from.spec.cluster_affinity.as_ref())?;
+impl From<&Globalization> for Rule {
+    fn from(from: &Globalization) -> Self {
+        let clusters = ready("clusterAffinity", from.spec.cluster_affinity.as_ref());
         Self::new(&from.metadata, None, clusters, &from.spec.changes)
     }
 }
 
-impl TryFrom<&Localization> for Rule {
-    type Error = InvalidRuleError;
-
-    fn try_from(from: &Localization) -> Result<Self, InvalidRuleError> {
+impl From<&Localization> for Rule {
+    fn from(from: &Localization) -> Self {
         let namespace = from.metadata.namespace.clone().unwrap_or_default();
-        Self::new(&from.metadata, Some(namespace), LabelSelector::default(), &from.spec.changes)
+        Self::new(&from.metadata, Some(namespace), Ok(LabelSelector::default()), &from.spec.changes)
     }
 }
 
@@ -77,7 +74,7 @@ impl TryFrom<&Localization> for Rule {
 fn ready(field: &str, from: Option<&Selector>) -> Result<LabelSelector, InvalidRuleError> {
     let Some(from) = from else { return Ok(LabelSelector::default()) };
     selector(from).map_err(|error| InvalidRuleError {
-        field: format!("{field}.{}", error.field),
+        field: text::cut(&format!("{field}.{}", error.field), NAME),
         expected: error.expected,
     })
 }
@@ -86,14 +83,14 @@ impl Rule {
     fn new(
         metadata: &ObjectMeta,
         namespace: Option<String>,
-        clusters: LabelSelector,
+        clusters: Result<LabelSelector, InvalidRuleError>,
         changes: &Changes,
-    ) -> Result<Self, InvalidRuleError> {
+    ) -> Self {
         let feeds = match &changes.feed {
-            Some(feed) => Feeds::Named(feed.clone()),
-            None => Feeds::Selected(ready("feedSelector", changes.feed_selector.as_ref())?),
+            Some(feed) => Ok(Feeds::Named(feed.clone())),
+            None => ready("feedSelector", changes.feed_selector.as_ref()).map(Feeds::Selected),
         };
-        Ok(Self {
+        Self {
             namespace,
             name: metadata.name.clone().unwrap_or_default(),
             priority: changes.priority,
@@ -103,59 +100,77 @@ impl Rule {
             deleting: metadata.deletion_timestamp.is_some(),
             feeds,
             clusters,
-        })
+        }
     }
 
-    /// Whether it is for this feed in this cluster. One that is being deleted is for nothing.
+    /// The first selector that is none.
+    pub fn problem(&self) -> Option<&InvalidRuleError> {
+        self.clusters.as_ref().err().or_else(|| self.feeds.as_ref().err())
+    }
+
+    /// Whether it is for this feed in this cluster, or may be: a selector that is none leaves nothing out. One that is being
+    /// deleted is for nothing.
     pub fn applies(&self, feed: FeedFacts<'_>, cluster: &Cluster) -> bool {
         let place = self.namespace.as_deref().is_none_or(|namespace| namespace == cluster.key.namespace());
         let what = match &self.feeds {
-            Feeds::Named(named) => {
+            Err(_) => true,
+            Ok(Feeds::Named(named)) => {
                 (&named.kind, &named.api_version, named.namespace(), &named.name)
                     == (&feed.feed.kind, &feed.feed.api_version, feed.feed.namespace(), &feed.feed.name)
             }
-            Feeds::Selected(selector) => selector.matches(feed.labels),
+            Ok(Feeds::Selected(selector)) => selector.matches(feed.labels),
         };
-        !self.deleting && place && what && self.clusters.matches(&cluster.labels)
+        let here = self.clusters.as_ref().map_or(true, |selector| selector.matches(&cluster.labels));
+        !self.deleting && place && what && here
     }
 
     /// The feed it names, if it names one.
     pub fn feed(&self) -> Option<&Feed> {
         match &self.feeds {
-            Feeds::Named(feed) => Some(feed),
-            Feeds::Selected(_) => None,
+            Ok(Feeds::Named(feed)) => Some(feed),
+            Ok(Feeds::Selected(_)) | Err(_) => None,
         }
     }
 
     /// What decides whether a feed is rendered again at once: everything of the rules whose policy is `ApplyNow`, and
-    /// nothing of the others, which wait for another reason. For [`fingerprint`](crate::fingerprint::fingerprint).
+    /// nothing of the others, which wait for another reason; of every rule, that a selector of it is none. For
+    /// [`fingerprint`](crate::fingerprint::fingerprint).
     pub fn at_once<'r>(rules: &[&'r Rule]) -> Vec<impl Serialize + use<'r>> {
-        rules
-            .iter()
-            .filter(|rule| rule.policy == OverridePolicy::ApplyNow)
-            .map(|rule| (&rule.namespace, &rule.name, rule.priority, &rule.overrides))
-            .collect()
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Reason<'r> {
+            Change(&'r Option<String>, &'r str, i32, &'r [OverrideConfig]),
+            Problem(&'r Option<String>, &'r str, String),
+        }
+        let reason = |rule: &&'r Rule| match rule.problem() {
+            Some(problem) => Some(Reason::Problem(&rule.namespace, &rule.name, problem.to_string())),
+            None if rule.policy == OverridePolicy::ApplyNow => {
+                Some(Reason::Change(&rule.namespace, &rule.name, rule.priority, &rule.overrides))
+            }
+            None => None,
+        };
+        rules.iter().filter_map(reason).collect()
     }
 
     /// The overrides for a sort of feed, each with its name for messages. A rule that names no feed is for the sort its
     /// types are made for.
     pub(super) fn overrides_for(&self, chart: bool) -> impl Iterator<Item = (OverrideRef, &OverrideConfig)> {
-        let named = matches!(self.feeds, Feeds::Named(_));
+        let named = matches!(self.feeds, Ok(Feeds::Named(_)));
         let meant = move |config: &OverrideConfig| named || chart == (config.type_ == OverrideType::Helm);
-        self.overrides
-            .iter()
-            .enumerate()
-            .filter(move |(_, config)| meant(config))
-            .map(|(index, config)| (self.reference(index, config), config))
+        self.overrides.iter().enumerate().filter(move |(_, config)| meant(config)).map(|(index, config)| {
+            let name = config.name.clone();
+            (OverrideRef { index: Some(index), name, ..self.reference() }, config)
+        })
     }
 
-    fn reference(&self, index: usize, config: &OverrideConfig) -> OverrideRef {
+    /// The rule as a whole, for messages.
+    pub(super) fn reference(&self) -> OverrideRef {
         OverrideRef {
             kind: if self.namespace.is_some() { "Localization" } else { "Globalization" },
             namespace: self.namespace.clone(),
             object: self.name.clone(),
-            index,
-            name: config.name.clone(),
+            index: None,
+            name: None,
         }
     }
 }

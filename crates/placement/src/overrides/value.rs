@@ -1,10 +1,13 @@
 //! The text of an override: its template, then JSON or YAML.
 
-use api::apps::OverrideConfig;
+use api::apps::{OverrideConfig, OverrideType};
 use gotemplate::{Environment, NO_VALUE, Template};
 use serde_json::Value;
 
-use super::{bounds::Budget, error::Problem};
+use super::{
+    bounds::Budget,
+    error::{Fault, Problem},
+};
 
 /// A place in a text, from 1; 0 where it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +21,10 @@ pub(super) fn value(
     config: &OverrideConfig,
     facts: &Value,
     budget: &mut Budget<'_>,
-) -> Result<Option<Value>, Problem> {
+) -> Result<Option<Value>, Fault> {
     let limit = budget.limits.value_bytes;
     if config.value.len() > limit {
-        return Err(Problem::ValueTooLarge { limit });
+        return Err(Problem::ValueTooLarge { limit }.into());
     }
     let rendered =
         if config.template.unwrap_or(false) { Some(render(&config.value, facts, budget)?) } else { None };
@@ -29,9 +32,10 @@ pub(super) fn value(
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let value =
-        parse(text, budget)?.map_err(|Place { line, column }| Problem::ValueInvalid { line, column })?;
-    Ok(Some(value))
+    // A path in what is merged is one in the object; one in a list of operations would mean something else there.
+    let merged = matches!(config.type_, OverrideType::Helm | OverrideType::MergePatch);
+    let parsed = parse(text, budget).map_err(|fault| if merged { fault } else { fault.problem.into() })?;
+    Ok(Some(parsed.map_err(|Place { line, column }| Problem::ValueInvalid { line, column })?))
 }
 
 /// Fills the facts of a cluster into a template.
@@ -48,7 +52,7 @@ fn render(text: &str, facts: &Value, budget: &mut Budget<'_>) -> Result<String, 
 }
 
 /// Reads JSON or YAML of any author. Errors tell the place and nothing else: the text may hold secrets.
-pub(super) fn parse(text: &str, budget: &mut Budget<'_>) -> Result<Result<Value, Place>, Problem> {
+pub(super) fn parse(text: &str, budget: &mut Budget<'_>) -> Result<Result<Value, Place>, Fault> {
     budget.work(text.len())?;
     // First as JSON, which YAML does not take in every form (tabs).
     let value = match serde_json::from_str(text) {

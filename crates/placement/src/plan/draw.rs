@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use api::apps::Feed;
 use serde_json::Value;
 
-use super::sources::Sources;
+use super::{charts::DrawnChart, sources::Sources};
 use crate::{
     Cluster,
     fingerprint::fingerprint,
-    overrides::{self, FeedFacts, LARGEST_DESCRIPTION, Limits, Provenance, Rule, in_order},
+    overrides::{self, FeedFacts, LARGEST_DESCRIPTION, Limits, Provenance, Rule, Skipped, in_order},
 };
 
 /// An object as a cluster gets it.
@@ -25,6 +25,9 @@ pub(super) struct Drawn {
 #[derive(Debug, Default)]
 pub(super) struct Drawing {
     pub(super) objects: Vec<Drawn>,
+    pub(super) charts: Vec<DrawnChart>,
+    /// The bytes of all of it.
+    size: usize,
     /// Another one when there is a reason to render again at once.
     pub(super) inputs: String,
     /// Another one when an override differs that waits.
@@ -36,7 +39,7 @@ pub(super) struct Drawing {
     pub(super) blocked: Option<String>,
 }
 
-/// Renders feeds for a cluster. HelmCharts are left out.
+/// Renders feeds for a cluster: objects, or HelmCharts.
 pub(super) fn draw(
     sources: &Sources,
     rules: &[Rule],
@@ -48,12 +51,11 @@ pub(super) fn draw(
     let (mut inputs, mut waiting) = (Vec::new(), Vec::new());
     for feed in feeds {
         let Some(template) = sources.templates.get(feed) else {
-            if !feed.is_chart() {
-                drawing.notes.push(format!(
-                    "There is no {} among the templates; what runs of it stays, the other feeds are deployed.",
-                    feed.key()
-                ));
-            }
+            let among = if feed.is_chart() { "in the parent" } else { "among the templates" };
+            drawing.notes.push(format!(
+                "There is no {} {among}; what runs of it stays, the other feeds are deployed.",
+                feed.key()
+            ));
             inputs.push(fingerprint(&feed));
             continue;
         };
@@ -63,12 +65,13 @@ pub(super) fn draw(
         let all: Vec<_> =
             rules.iter().map(|it| (&it.namespace, &it.name, it.priority, &it.overrides)).collect();
         waiting.push(fingerprint(&all));
-        if !feed.is_chart() {
+        if feed.is_chart() {
+            drawing.chart(feed, template, cluster, &rules, limits);
+        } else {
             drawing.object(feed, template, cluster, &rules, limits);
         }
     }
-    let size: usize = drawing.objects.iter().map(|it| it.object.to_string().len()).sum();
-    if size > LARGEST_DESCRIPTION {
+    if drawing.size > LARGEST_DESCRIPTION {
         drawing.blocked = Some(String::from("the feeds are too large."));
         drawing.errors.push(format!(
             "{}: the feeds are larger than {LARGEST_DESCRIPTION} bytes together; divide them between several Subscriptions.",
@@ -84,8 +87,8 @@ impl Drawing {
     fn object(&mut self, feed: &Feed, template: &Value, cluster: &Cluster, rules: &[&Rule], limits: &Limits) {
         match overrides::object(template, cluster, rules, limits) {
             Ok(rendered) => {
-                self.errors
-                    .extend(rendered.skipped.iter().map(|skipped| format!("{}: {skipped}", feed.key())));
+                self.skipped(feed, &rendered.skipped);
+                self.size += rendered.object.to_string().len();
                 self.objects.push(Drawn {
                     feed: feed.clone(),
                     template: template.clone(),
@@ -93,11 +96,37 @@ impl Drawing {
                     provenance: rendered.provenance,
                 });
             }
-            Err(error) => {
-                self.errors.push(format!("{}: {error}", feed.key()));
-                self.blocked = Some(String::from("an override cannot be applied."));
-            }
+            Err(error) => self.refused(feed, &error),
         }
+    }
+
+    fn chart(&mut self, feed: &Feed, template: &Value, cluster: &Cluster, rules: &[&Rule], limits: &Limits) {
+        match overrides::chart(template, cluster, rules, limits) {
+            Ok(rendered) => {
+                self.skipped(feed, &rendered.skipped);
+                self.size += rendered.chart.to_string().len() + rendered.values_raw().len();
+                match DrawnChart::new(feed, template, rendered) {
+                    Some(chart) => self.charts.push(chart),
+                    None => self.refused(
+                        feed,
+                        &format!(
+                            "cluster {}: after its overrides it is no HelmChart any more; correct those with overrideChart.",
+                            cluster.key
+                        ),
+                    ),
+                }
+            }
+            Err(error) => self.refused(feed, &error),
+        }
+    }
+
+    fn skipped(&mut self, feed: &Feed, skipped: &[Skipped]) {
+        self.errors.extend(skipped.iter().map(|skipped| format!("{}: {skipped}", feed.key())));
+    }
+
+    fn refused(&mut self, feed: &Feed, why: &impl std::fmt::Display) {
+        self.errors.push(format!("{}: {why}", feed.key()));
+        self.blocked = Some(String::from("an override cannot be applied."));
     }
 }
 

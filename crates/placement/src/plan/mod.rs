@@ -4,9 +4,11 @@
 //! Only what the new objects concern is looked at: what else is on its way to a cluster is no part of the plan.
 //!
 //! An override whose policy is `ApplyLater` changes nothing by itself, and is in [`Plan::waiting`]. HelmCharts are compared as
-//! objects; what a chart would make in a cluster, and what overrides do to its values, is not. Nothing is known of the
-//! clusters themselves: an object that exists there already is taken over, and shown as created.
+//! what their HelmReleases say, chart, options and values; what a chart makes of them in a cluster is not looked at, and what
+//! the values are is never shown. Nothing is known of the clusters themselves: an object that exists there already is taken
+//! over, and shown as created.
 
+mod charts;
 mod draw;
 mod planner;
 mod sources;
@@ -60,12 +62,29 @@ pub struct Change {
     pub subscription: String,
     /// What.
     pub action: Action,
-    /// Which object.
+    /// Which object, or which HelmChart.
     pub object: Feed,
+    /// What a HelmChart is in the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
     /// The fields that differ, the first hundred; of an object that is created: those that differ from its template.
     pub fields: Vec<Field>,
     /// How many more fields differ.
     pub omitted: usize,
+}
+
+/// A release of Helm.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// Its name.
+    pub name: String,
+    /// Its namespace in the cluster.
+    pub namespace: String,
+    /// The chart.
+    pub chart: String,
+    /// The version of the chart; none is the newest.
+    pub version: Option<String>,
 }
 
 /// What would be done.
@@ -80,11 +99,11 @@ pub enum Action {
     Delete,
 }
 
-/// A field that differs. Values of Secrets are hidden.
+/// A field that differs. Values of Secrets, and those for charts, are hidden.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Field {
-    /// A JSON pointer.
+    /// A JSON pointer; of a HelmChart, `/spec/…` is into the spec of its HelmRelease and `/values/…` into the values.
     pub path: String,
     /// What is there, as JSON of at most 120 bytes; none where nothing is.
     pub before: Option<String>,

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{
-    apps::{Base, Description, Feed, Subscription},
+    apps::{Base, Description, Feed, HelmReleaseSpec, Subscription},
     names::{
         apps::{
             annotations::{KUBECTL_LAST_APPLIED, LAST_APPLIED, OWNED_BY_DESCRIPTION},
-            generic_description,
+            generic_description, helm_description,
             labels::SUBSCRIPTION_UID,
         },
         deployer::annotations::{APPLIED, PAUSED},
@@ -18,8 +18,8 @@ use kube::ResourceExt as _;
 use serde_json::Value;
 
 use super::{
-    Action, Change, Field, Parent, Plan, Sources,
-    draw::{Drawn, draw},
+    Action, Change, Field, Parent, Plan, Sources, charts,
+    draw::{Drawing, Drawn, draw},
 };
 use crate::{
     Cluster, ClusterKey,
@@ -60,6 +60,7 @@ struct Deployed<'p> {
     base: &'p Base,
     objects: BTreeMap<Feed, Value>,
     order: Vec<Feed>,
+    charts: Vec<(Feed, HelmReleaseSpec)>,
 }
 
 impl<'p> Planner<'p> {
@@ -174,11 +175,12 @@ impl<'p> Planner<'p> {
         let mut found: BTreeMap<String, Deployed<'p>> = BTreeMap::new();
         for base in self.bases.get(&uid).into_iter().flatten() {
             let namespace = base.namespace().unwrap_or_default();
-            let name = generic_description(&base.name_any());
-            let description = self.descriptions.get(&(namespace.clone(), name)).copied();
-            let (objects, order) = description.map(objects).unwrap_or_default();
+            let name = base.name_any();
+            let find = |name: String| self.descriptions.get(&(namespace.clone(), name)).copied();
+            let (objects, order) = find(generic_description(&name)).map(objects).unwrap_or_default();
+            let charts = find(helm_description(&name)).map(charts::deployed).unwrap_or_default();
             // The newest is the one that is kept.
-            found.insert(namespace, Deployed { base, objects, order });
+            found.insert(namespace, Deployed { base, objects, order, charts });
         }
         found
     }
@@ -190,6 +192,24 @@ impl<'p> Planner<'p> {
         before: &[Feed],
         feeds: &[Feed],
         deployed: Option<&Deployed<'p>>,
+    ) {
+        // Each has a Description of its own, which is rendered for reasons of its own.
+        for charts in [false, true] {
+            let of = |feeds: &[Feed]| -> Vec<Feed> {
+                feeds.iter().filter(|feed| feed.is_chart() == charts).cloned().collect()
+            };
+            self.description(subscription, cluster, [&of(before), &of(feeds)], deployed, charts);
+        }
+    }
+
+    /// What becomes of one Description: that of the objects, or that of the charts.
+    fn description(
+        &mut self,
+        subscription: &str,
+        cluster: &Cluster,
+        [before, feeds]: [&[Feed]; 2],
+        deployed: Option<&Deployed<'p>>,
+        charts: bool,
     ) {
         let old = draw(&self.parent.sources, &self.rules[0], before, cluster, self.limits);
         let new = draw(self.after, &self.rules[1], feeds, cluster, self.limits);
@@ -204,8 +224,9 @@ impl<'p> Planner<'p> {
         }
         new.notes.iter().for_each(|note| self.note(note.clone()));
         if let Some(why) = &new.blocked {
+            let what = if charts { "the charts" } else { "what" };
             return self
-                .note(format!("{} keeps what it has of Subscription {subscription}: {why}", cluster.key));
+                .note(format!("{} keeps {what} it has of Subscription {subscription}: {why}", cluster.key));
         }
         if self.paused.contains(&cluster.key) {
             self.note(format!(
@@ -214,67 +235,23 @@ impl<'p> Planner<'p> {
             ));
         }
         let place = Place { cluster: cluster.key.to_string(), subscription: subscription.to_owned() };
-        let objects = deployed.map(|there| &there.objects);
-        let mut changes = Vec::new();
-        for one in &new.objects {
-            let live = objects.and_then(|all| all.get(&one.feed));
-            changes.extend(place.object(one, live, old.objects.iter().find(|old| old.feed == one.feed)));
-        }
-        changes.extend(self.charts(&place, deployed, before, feeds));
+        let changes = place.changes(&new, deployed, &old);
         if waits {
             return self.plan.waiting.extend(changes);
         }
         self.plan.changes.extend(changes);
         let Some(there) = deployed else { return };
+        if charts {
+            let gone = there.charts.iter().filter(|(feed, _)| !feeds.contains(feed));
+            let gone = gone.map(|(feed, spec)| charts::change(&place, Action::Delete, feed, spec));
+            return self.plan.changes.extend(gone);
+        }
         let key = (cluster.key.namespace().to_owned(), generic_description(&there.base.name_any()));
         let wanted: BTreeSet<Feed> = feeds.iter().cloned().collect();
         for feed in there.order.iter().filter(|feed| !wanted.contains(*feed)) {
             self.leaving.push((key.0.clone(), key.1.clone(), place.change(Action::Delete, feed)));
         }
         self.held.insert(key, wanted);
-    }
-
-    /// HelmCharts: as objects.
-    fn charts(
-        &mut self,
-        place: &Place,
-        there: Option<&Deployed<'p>>,
-        before: &[Feed],
-        feeds: &[Feed],
-    ) -> Vec<Change> {
-        let deployed: BTreeSet<Feed> =
-            there.iter().flat_map(|there| &there.base.spec.feeds).cloned().map(Feed::normalised).collect();
-        let mut changes = Vec::new();
-        for feed in feeds.iter().filter(|feed| feed.is_chart()) {
-            self.note(String::from(
-                "HelmCharts are compared as objects: what a chart makes in a cluster, and overrides of its values, are not.",
-            ));
-            let of = |sources: &Sources| sources.templates.get(feed).and_then(|it| it.get("spec")).cloned();
-            let (old, new) = (of(&self.parent.sources), of(self.after));
-            if new.is_none() {
-                self.note(format!("There is no HelmChart {}.", feed.key()));
-            } else if !deployed.contains(feed) || !before.contains(feed) {
-                changes.push(place.change(Action::Create, feed));
-            } else if old != new {
-                let mut change = place.change(Action::Change, feed);
-                let found = diff(&old.unwrap_or_default(), &new.unwrap_or_default(), FIELDS);
-                change.omitted = found.omitted;
-                change.fields = found
-                    .differences
-                    .into_iter()
-                    .map(|it| Field {
-                        path: format!("/spec{}", it.path),
-                        before: it.before,
-                        after: it.after,
-                        overrides: Vec::new(),
-                    })
-                    .collect();
-                changes.push(change);
-            }
-        }
-        let gone = deployed.iter().filter(|feed| feed.is_chart() && !feeds.contains(feed));
-        changes.extend(gone.map(|feed| place.change(Action::Delete, feed)));
-        changes
     }
 
     /// Everything of it goes from a cluster.
@@ -295,8 +272,8 @@ impl<'p> Planner<'p> {
             ));
         }
         self.held.remove(&(namespace.to_owned(), description));
-        let charts = there.base.spec.feeds.iter().filter(|feed| feed.is_chart());
-        self.plan.changes.extend(charts.map(|feed| place.change(Action::Delete, feed)));
+        let gone = there.charts.iter().map(|(feed, spec)| charts::change(&place, Action::Delete, feed, spec));
+        self.plan.changes.extend(gone);
     }
 
     /// An object of the files that nothing deploys.
@@ -339,21 +316,35 @@ impl<'p> Planner<'p> {
 }
 
 /// Where a change is.
-struct Place {
+pub(super) struct Place {
     cluster: String,
     subscription: String,
 }
 
 impl Place {
-    fn change(&self, action: Action, feed: &Feed) -> Change {
+    pub(super) fn change(&self, action: Action, feed: &Feed) -> Change {
         Change {
             cluster: self.cluster.clone(),
             subscription: self.subscription.clone(),
             action,
             object: feed.clone(),
+            release: None,
             fields: Vec::new(),
             omitted: 0,
         }
+    }
+
+    /// What becomes of what is rendered; `old` is what was rendered before.
+    fn changes(&self, new: &Drawing, there: Option<&Deployed<'_>>, old: &Drawing) -> Vec<Change> {
+        let objects = new.objects.iter().filter_map(|one| {
+            let live = there.and_then(|there| there.objects.get(&one.feed));
+            self.object(one, live, old.objects.iter().find(|old| old.feed == one.feed))
+        });
+        let charts = new.charts.iter().filter_map(|one| {
+            let live = there.and_then(|there| there.charts.iter().find(|(feed, _)| *feed == one.feed));
+            one.change(self, live.map(|(_, spec)| spec), old.charts.iter().find(|old| old.feed == one.feed))
+        });
+        objects.chain(charts).collect()
     }
 
     /// What becomes of one object; `old` is what was rendered of it before.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::apps::{Feed, GROUP, Globalization, Localization, Subscription};
+use api::apps::{Feed, GROUP, Globalization, HelmChart, Localization, Subscription};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::overrides::Rule;
+use crate::{charts, overrides::Rule};
 
 /// Namespace and name.
 pub(super) type Name = (String, String);
@@ -71,28 +71,38 @@ impl Sources {
                 let template = object.get("template").cloned().unwrap_or_default();
                 return self.insert(template);
             }
-            (true, kind) if kind != "HelmChart" => {
+            (true, "HelmChart") => {
+                let chart: HelmChart = read(&feed, object)?;
+                self.templates.insert(feed, charts::template(&chart));
+            }
+            (true, kind) => {
                 return Err(SourceError::MadeByTheHub { kind: kind.to_owned(), name: feed.name });
             }
-            _ => drop(self.templates.insert(feed, object)),
+            (false, _) => drop(self.templates.insert(feed, object)),
         }
         Ok(())
     }
 
-    /// The overrides that can be used, and what is wrong with the others.
+    /// The overrides, and those of which nobody knows what they are for.
     pub(super) fn rules(&self) -> (Vec<Rule>, BTreeSet<String>) {
-        let mut wrong = BTreeSet::new();
-        let globalizations = self.globalizations.iter().map(|(name, it)| {
-            Rule::try_from(it)
-                .map_err(|error| format!("Globalization {name}: {error}; it is for nothing until then."))
-        });
-        let localizations = self.localizations.iter().map(|((namespace, name), it)| {
-            Rule::try_from(it).map_err(|error| {
-                format!("Localization {namespace}/{name}: {error}; it is for nothing until then.")
-            })
-        });
-        let mut keep = |rule: Result<Rule, String>| rule.map_err(|why| wrong.insert(why)).ok();
-        let rules = globalizations.chain(localizations).filter_map(&mut keep).collect();
+        let rules: Vec<Rule> = self
+            .globalizations
+            .values()
+            .map(Rule::from)
+            .chain(self.localizations.values().map(Rule::from))
+            .collect();
+        let wrong = |rule: &Rule| {
+            let (kind, place) = match &rule.namespace {
+                Some(namespace) => ("Localization", format!("{namespace}/")),
+                None => ("Globalization", String::new()),
+            };
+            let problem = rule.problem()?;
+            Some(format!(
+                "{kind} {place}{}: {problem}; nothing new is deployed to what it may be for until it is corrected or deleted.",
+                rule.name
+            ))
+        };
+        let wrong = rules.iter().filter_map(wrong).collect();
         (rules, wrong)
     }
 

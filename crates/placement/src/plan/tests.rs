@@ -1,5 +1,5 @@
 use api::names::{
-    apps::{generic_description, labels::SUBSCRIPTION_UID},
+    apps::{generic_description, helm_description, labels::SUBSCRIPTION_UID},
     deployer::annotations::PAUSED,
 };
 use kube::ResourceExt as _;
@@ -179,6 +179,26 @@ fn an_override_that_cannot_be_applied_is_an_error_with_override_cluster_and_path
 }
 
 #[test]
+fn an_override_with_a_wrong_selector_is_an_error_and_holds_what_it_may_be_for() {
+    let mut parent = deployed(&[&web("a")]);
+    let mut wrong = globalization("ApplyNow", "MergePatch", r#"{"spec":{"replicas":3}}"#);
+    wrong["spec"]["clusterAffinity"] = json!({ "matchExpressions": [{ "key": "a", "operator": "Like" }] });
+    let plan = planned(&parent, std::slice::from_ref(&wrong));
+    assert!(plan.changes.is_empty());
+    assert!(
+        plan.errors[0].starts_with("Globalization g: spec.clusterAffinity.matchExpressions[0].operator: "),
+        "{plan:?}"
+    );
+    assert!(plan.errors[1].contains("Globalization g, cluster n1/c1"), "{plan:?}");
+    parent.sources.insert(wrong).unwrap();
+    let plan = planned(&parent, &[web("b")]);
+    assert!(plan.changes.is_empty() && plan.errors.len() == 2, "{plan:?}");
+    assert!(plan.notes.iter().any(|note| note.starts_with("n1/c1 keeps what it has")), "{plan:?}");
+    let mended = globalization("ApplyNow", "MergePatch", r#"{"spec":{"replicas":3}}"#);
+    assert_eq!(told(&planned(&parent, &[mended]).changes).len(), 2);
+}
+
+#[test]
 fn a_feed_or_a_cluster_that_is_taken_away_is_deleted_there() {
     let parent = deployed(&[&web("a"), &login("p")]);
     let plan = planned(&parent, &[subscription(&[&web("a")])]);
@@ -240,28 +260,116 @@ fn what_nothing_deploys_and_what_fits_nowhere_is_told() {
     );
 }
 
+fn chart(version: &str) -> Value {
+    let spec = json!({ "repo": "https://charts.example.com", "chart": "mysql", "version": version, "targetNamespace": "data" });
+    ours("HelmChart", json!({ "namespace": "default", "name": "db" }), spec)
+}
+
+/// An override for everything that is of charts.
+fn for_charts(policy: &str, config: &Value) -> Value {
+    let mut made = globalization(policy, "Helm", "");
+    made["spec"]["overrides"] = json!([config]);
+    made
+}
+
+/// Two clusters to which the Subscription deploys an object and a chart, the chart with these values.
+fn charted(values: &str) -> Parent {
+    use k8s_openapi::ByteString;
+    let mut parent = deployed(&[&web("a")]);
+    parent.sources.insert(chart("1.0.0")).unwrap();
+    parent.sources.insert(subscription(&[&web("a"), &chart("1.0.0")])).unwrap();
+    for namespace in ["n1", "n2"] {
+        let metadata = json!({ "namespace": namespace, "name": helm_description("s-1") });
+        let raw = ByteString(values.as_bytes().to_vec());
+        let chart = ByteString(chart("1.0.0").to_string().into_bytes());
+        let spec = json!({ "deployer": "Helm", "charts": [{ "namespace": "default", "name": "db" }], "raw": [raw], "chartRaw": [chart] });
+        parent.descriptions.push(serde_json::from_value(ours("Description", metadata, spec)).unwrap());
+    }
+    parent
+}
+
 #[test]
-fn charts_are_compared_as_objects_and_that_is_said() {
-    let chart = |version: &str| {
-        ours(
-            "HelmChart",
-            json!({ "namespace": "default", "name": "db" }),
-            json!({ "chart": "db", "version": version }),
-        )
-    };
-    let mut parent = deployed(&[]);
-    parent.bases.clear();
-    parent.descriptions.clear();
-    let plan = planned(&parent, &[chart("1"), subscription(&[&chart("1")])]);
+fn a_chart_is_shown_as_the_release_it_makes_in_each_cluster() {
+    let mut new = deployed(&[]);
+    new.bases.clear();
+    new.descriptions.clear();
+    let plan = planned(&new, &[chart("1.0.0"), subscription(&[&chart("1.0.0")])]);
     assert_eq!(told(&plan.changes), ["n1/c1 Create db", "n2/c2 Create db"]);
-    parent.sources.insert(chart("1")).unwrap();
-    parent.sources.insert(subscription(&[&chart("1")])).unwrap();
-    let feeds = [Feed::of(chart("1")).unwrap()];
-    describe(&mut parent, "n1", "s-1", UID, &feeds, &[]);
-    describe(&mut parent, "n2", "s-1", UID, &feeds, &[]);
-    let plan = planned(&parent, &[chart("2")]);
+    assert_eq!(
+        serde_json::to_value(&plan.changes[0].release).unwrap(),
+        json!({ "name": "db", "namespace": "data", "chart": "mysql", "version": "1.0.0" })
+    );
+    let parent = charted(" ");
+    let mut again = chart("1.0.0");
+    again["metadata"]["resourceVersion"] = json!("8");
+    again["spec"]["timeoutSeconds"] = json!(300);
+    assert!(planned(&parent, &[again]).is_empty(), "what the server fills in is no change");
+    let plan = planned(&parent, &[chart("2.0.0")]);
     assert_eq!(told(&plan.changes), ["n1/c1 Change db /spec/version", "n2/c2 Change db /spec/version"]);
-    assert!(plan.notes[0].contains("compared as objects"), "{:?}", plan.notes);
+    assert_eq!(plan.changes[0].fields[0].after.as_deref(), Some("\"2.0.0\""));
+    assert_eq!(plan.changes[0].release.as_ref().unwrap().version.as_deref(), Some("2.0.0"));
+    let plan = planned(&parent, &[subscription(&[&web("a")])]);
+    assert_eq!(told(&plan.changes), ["n1/c1 Delete db", "n2/c2 Delete db"]);
+    assert_eq!(plan.changes[0].release.as_ref().unwrap().name, "db");
+}
+
+#[test]
+fn of_the_values_of_a_chart_paths_and_overrides_are_shown_and_no_value() {
+    let parent = charted(r#"{"auth":{"password":"hunter1"},"replicas":1}"#);
+    let values = "auth: {password: hunter2}\nreplicas: 1\nnew: {deep: hunter3}";
+    let plan =
+        planned(&parent, &[for_charts("ApplyNow", &json!({ "name": "v", "type": "Helm", "value": values }))]);
+    assert_eq!(
+        told(&plan.changes[..1]),
+        ["n1/c1 Change db /values/auth/password", "n1/c1 Change db /values/new"]
+    );
+    let field = &plan.changes[0].fields[0];
+    assert_eq!(field.overrides, ["Globalization g spec.overrides[0] (v)"]);
+    assert_eq!((field.before.as_deref(), field.after.as_deref()), (Some("(hidden)"), Some("(hidden)")));
+    assert_eq!(plan.changes[0].fields[1].before, None);
+    assert!(!serde_json::to_string(&plan).unwrap().contains("hunter"));
+    // In a cluster that is new, every value is.
+    let mut new = charted(" ");
+    new.bases.clear();
+    new.descriptions.clear();
+    let plan = planned(&new, &[for_charts("ApplyNow", &json!({ "type": "Helm", "value": values }))]);
+    let of_chart: Vec<_> = plan.changes.iter().filter(|it| it.object.is_chart()).cloned().collect();
+    assert_eq!(
+        told(&of_chart[..1]),
+        ["n1/c1 Create db /values/auth", "n1/c1 Create db /values/new", "n1/c1 Create db /values/replicas"]
+    );
+    assert!(!serde_json::to_string(&plan).unwrap().contains("hunter"));
+}
+
+#[test]
+fn an_override_of_a_chart_is_named_and_what_it_cannot_change_is_an_error() {
+    let parent = charted(" ");
+    let version =
+        json!({ "name": "newer", "type": "Helm", "overrideChart": true, "value": "spec: {version: 1.1.0}" });
+    let plan = planned(&parent, &[for_charts("ApplyNow", &version)]);
+    assert_eq!(told(&plan.changes), ["n1/c1 Change db /spec/version", "n2/c2 Change db /spec/version"]);
+    assert_eq!(plan.changes[0].fields[0].overrides, ["Globalization g spec.overrides[0] (newer)"]);
+    let broken = json!({ "type": "Helm", "overrideChart": true, "value": "spec: {version: [hunter2]}" });
+    let plan = planned(&parent, &[for_charts("ApplyNow", &broken)]);
+    assert!(plan.changes.is_empty());
+    assert!(plan.errors[0].contains("cluster n1/c1: after its overrides it is no HelmChart"), "{plan:?}");
+    assert!(plan.notes.iter().any(|note| note.starts_with("n1/c1 keeps the charts it has")), "{plan:?}");
+    assert!(!format!("{plan:?}").contains("hunter"));
+}
+
+#[test]
+fn charts_and_objects_are_rendered_for_reasons_of_their_own() {
+    let mut parent = charted(" ");
+    let waits = for_charts("ApplyLater", &json!({ "type": "Helm", "value": "replicas: 2" }));
+    assert_eq!(told(&planned(&parent, std::slice::from_ref(&waits)).waiting).len(), 2);
+    parent.sources.insert(waits).unwrap();
+    let plan = planned(&parent, &[web("b")]);
+    assert_eq!(told(&plan.changes), ["n1/c1 Change web /spec/image", "n2/c2 Change web /spec/image"]);
+    let plan = planned(&parent, &[chart("2.0.0")]);
+    assert_eq!(
+        told(&plan.changes[..1]),
+        ["n1/c1 Change db /spec/version", "n1/c1 Change db /values/replicas"]
+    );
 }
 
 #[test]

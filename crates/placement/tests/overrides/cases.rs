@@ -45,7 +45,7 @@ fn the_higher_priority_wins_and_of_equal_ones_the_newer() {
     let made = |name: &str, second: u8, replicas: i32| {
         let object = json!({ "spec": merged(replicas), "metadata": {
             "name": name, "namespace": "n1", "creationTimestamp": format!("2026-01-01T00:01:{second:02}Z") } });
-        Rule::try_from(&serde_json::from_value::<api::apps::Localization>(object).unwrap()).unwrap()
+        Rule::from(&serde_json::from_value::<api::apps::Localization>(object).unwrap())
     };
     for rules in [[made("a", 30, 7), made("b", 2, 8)], [made("b", 2, 8), made("a", 30, 7)]] {
         assert_eq!(replicas(&render(&deployment(), &rules).unwrap()), 7);
@@ -409,14 +409,59 @@ fn only_what_applies_now_renders_again_at_once() {
     ));
 }
 
+fn wrong_selector() -> Value {
+    json!({ "matchExpressions": [{ "key": "a", "operator": "Like" }] })
+}
+
 #[test]
-fn a_wrong_selector_names_its_field() {
-    let wrong = json!({ "metadata": { "name": "g" }, "spec": {
-        "feedSelector": { "matchExpressions": [{ "key": "a", "operator": "Like" }] } } });
-    let error =
-        Rule::try_from(&serde_json::from_value::<api::apps::Globalization>(wrong).unwrap()).unwrap_err();
+fn a_wrong_selector_holds_what_it_may_be_for_and_names_its_field() {
+    let wrong = globalization("g", &with(merged(9), &json!({ "feedSelector": wrong_selector() })));
+    let error = render(&deployment(), &[wrong]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "spec.feedSelector.matchExpressions[0].operator: expected one of In, NotIn, Exists, DoesNotExist"
+        "Globalization g, cluster n1/c1: spec.feedSelector.matchExpressions[0].operator: expected one of In, NotIn, Exists, \
+         DoesNotExist; correct it, or delete the override. Until then nothing new is deployed to what it may be for, and what \
+         runs stays as it is."
     );
+    assert_eq!(error.problem.reason(), "OverrideInvalid");
+}
+
+#[test]
+fn what_can_be_read_of_a_rule_still_tells_what_it_is_not_for() {
+    let named = |name: &str| json!({ "apiVersion": "apps/v1", "kind": "Deployment", "namespace": "qux", "name": name });
+    let env = |value: &str| json!({ "matchLabels": { "env": value } });
+    let wrong = wrong_selector;
+    for (holds, choice) in [
+        (true, json!({ "feedSelector": wrong() })),
+        (true, json!({ "feedSelector": wrong(), "clusterAffinity": env("t") })),
+        (false, json!({ "feedSelector": wrong(), "clusterAffinity": env("p") })),
+        (true, json!({ "clusterAffinity": wrong() })),
+        (true, json!({ "clusterAffinity": wrong(), "feed": named("web") })),
+        (false, json!({ "clusterAffinity": wrong(), "feed": named("api") })),
+        (true, json!({ "clusterAffinity": wrong(), "feedSelector": { "matchLabels": { "app": "web" } } })),
+        (false, json!({ "clusterAffinity": wrong(), "feedSelector": { "matchLabels": { "app": "api" } } })),
+        // The selector does not count beside the name.
+        (false, json!({ "feed": named("api"), "feedSelector": wrong() })),
+        (false, json!({ "feedSelector": wrong(), "overrides": [] })),
+        (false, json!({ "feedSelector": wrong(), "overrides": [{ "type": "Helm", "value": "a: 1" }] })),
+    ] {
+        let rules = [globalization("g", &with(merged(9), &choice))];
+        assert_eq!(render(&deployment(), &rules).is_err(), holds, "{choice}");
+    }
+    let mut local = localization("l", &with(merged(9), &json!({ "feedSelector": wrong() })));
+    assert!(render(&deployment(), std::slice::from_ref(&local)).is_err());
+    local.namespace = Some(String::from("n2"));
+    assert!(render(&deployment(), &[local]).is_ok(), "it is for another cluster");
+    let charts = json!({ "feedSelector": wrong(), "overrides": [{ "type": "Helm", "value": "a: 1" }] });
+    assert!(render_chart(&helm_chart(), &[globalization("g", &charts)]).is_err());
+}
+
+#[test]
+fn that_a_selector_is_wrong_is_a_reason_to_render_whatever_the_policy() {
+    let of = |rule: &Rule| fingerprint(&Rule::at_once(&[rule]));
+    for policy in ["ApplyNow", "ApplyLater"] {
+        let fine = with(merged(2), &json!({ "overridePolicy": policy }));
+        let wrong = with(fine.clone(), &json!({ "feedSelector": wrong_selector() }));
+        assert_ne!(of(&globalization("g", &fine)), of(&globalization("g", &wrong)), "{policy}");
+    }
 }

@@ -3,7 +3,7 @@
 use placement::overrides::{Limits, OverrideError, Problem, object};
 use serde_json::{Value, json};
 
-use crate::given::{cluster, deployment, globalization, one, render};
+use crate::given::{cluster, deployment, globalization, helm_chart, one, render, render_chart};
 
 fn patch(operations: impl IntoIterator<Item = Value>) -> Result<(), OverrideError> {
     let value = operations.into_iter().collect::<Value>().to_string();
@@ -66,7 +66,12 @@ fn numbers_of_operations_and_overrides_are_bounded() {
     let config = json!({ "type": "MergePatch", "value": "a: 1" });
     let rule = globalization("g", &json!({ "overrides": vec![config; 1_001] }));
     let error = render(&deployment(), &[rule]).unwrap_err();
-    assert_eq!((error.problem, error.by), (Problem::TooManyOverrides { limit: 1_000 }, None));
+    assert_eq!(error.problem, Problem::TooManyOverrides { limit: 1_000 });
+    assert_eq!(
+        error.to_string(),
+        "Globalization g spec.overrides[1000], cluster n1/c1: with this one the feed has more than 1000 overrides in this \
+         cluster; make one of several, or narrow the selectors of those that are not for it."
+    );
 }
 
 #[test]
@@ -93,6 +98,33 @@ fn large_deep_and_self_repeating_values_are_refused() {
             );
         }
     }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_refused_with_override_cluster_path_and_remedy() {
+    let nested = |levels: usize| (0..levels).fold(json!({}), |inner, _| json!({ "a": inner }));
+    let path = "/a".repeat(64);
+    let remedy = "values are nested deeper than 64 levels, counted from the whole; make them flatter, or keep this part as a text.";
+    for type_ in ["MergePatch", "Helm"] {
+        let rule = [one(type_, nested(64).to_string())];
+        let error = match type_ {
+            "Helm" => render_chart(&helm_chart(), &rule).unwrap_err(),
+            _ => render(&deployment(), &rule).unwrap_err(),
+        };
+        assert_eq!(
+            error.to_string(),
+            format!("Globalization g spec.overrides[0], cluster n1/c1, path {path}: {remedy}")
+        );
+    }
+    let operations = json!([{ "op": "add", "path": "/spec/x", "value": nested(63) }]).to_string();
+    let error = render(&deployment(), &[one("JSONPatch", operations)]).unwrap_err();
+    assert_eq!(error.path, "", "a path in a list of operations is none in the object");
+    let operations = json!([{ "op": "add", "path": "/spec/template/x", "value": nested(61) }]).to_string();
+    let error = render(&deployment(), &[one("JSONPatch", operations)]).unwrap_err();
+    assert_eq!((error.path.as_str(), &error.problem), ("/spec/template/x", &Problem::TooDeep { limit: 64 }));
+    let deep = json!({ "kind": "X", "metadata": { "name": "x" }, "spec": nested(63) });
+    let error = object(&deep, &cluster(), &[], &Limits::default()).unwrap_err();
+    assert_eq!((error.by, error.path), (None, format!("/spec{}", "/a".repeat(63))));
 }
 
 #[test]

@@ -36,13 +36,13 @@ mod given {
     /// A Globalization of a name and a spec.
     pub(crate) fn globalization(name: &str, spec: &Value) -> Rule {
         let object = json!({ "metadata": { "name": name }, "spec": spec });
-        Rule::try_from(&from_value::<Globalization>(object).unwrap()).unwrap()
+        Rule::from(&from_value::<Globalization>(object).unwrap())
     }
 
     /// A Localization in n1 of a name and a spec.
     pub(crate) fn localization(name: &str, spec: &Value) -> Rule {
         let object = json!({ "metadata": { "name": name, "namespace": "n1" }, "spec": spec });
-        Rule::try_from(&from_value::<Localization>(object).unwrap()).unwrap()
+        Rule::from(&from_value::<Localization>(object).unwrap())
     }
 
     /// A rule for every feed with one override.

@@ -255,7 +255,11 @@ fn overrides() -> Vec<(&'static str, Value, Said)> {
             json!([merge(&format!("data: {{a: {}}}", "x".repeat(300 << 10)))]),
             at(&["spec.overrides[0] (boom)", "larger than 262144 bytes", "shorter"]),
         ),
-        ("a value nested deep", json!([merge(&nested(100))]), at(&["nested deeper than 64 levels"])),
+        (
+            "a value nested deep",
+            json!([merge(&nested(100))]),
+            at(&["spec.overrides[0] (boom)", "nested deeper than 64 levels", "make them flatter"]),
+        ),
         ("a value nested deeper", json!([merge(&nested(20_000))]), at(&["spec.overrides[0] (boom)"])),
         ("copies of copies", json!([patch(&json!(doubling).to_string())]), at(&["path /data/l"])),
         ("copies side by side", json!([patch(&json!(flat).to_string())]), at(&["path /data/a"])),
@@ -283,7 +287,7 @@ fn overrides() -> Vec<(&'static str, Value, Said)> {
         (
             "overrides without end",
             json!(vec![merge("data: {a: b}"); 1_001]),
-            at(&["more than 1000 overrides"]),
+            at(&["spec.overrides[1000] (boom)", "more than 1000 overrides", "make one of several"]),
         ),
         (
             "results that add up",

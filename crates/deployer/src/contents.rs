@@ -5,10 +5,7 @@ use std::sync::Arc;
 use api::apps::{Content, ContentReference, Description};
 use futures_util::{StreamExt as _, stream};
 use k8s_openapi::ByteString;
-use kube::{
-    Api, Client,
-    runtime::watcher::Event,
-};
+use kube::{Api, Client, runtime::watcher::Event};
 use moka::future::Cache;
 
 use crate::{book::Book, cluster::Cluster};

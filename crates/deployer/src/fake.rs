@@ -15,10 +15,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
-use kube::{
-    ResourceExt as _,
-    runtime::watcher::Event,
-};
+use kube::{ResourceExt as _, runtime::watcher::Event};
 use kubeio::{Body, Error, Lane, Transport};
 use meta::{Status, StatusDetails};
 use parking_lot::Mutex;

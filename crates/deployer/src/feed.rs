@@ -57,7 +57,9 @@ impl Feed {
                 Step::Deleted(object) => self.pass(&Change::Gone(object)),
                 // Each namespace is listed by who follows it.
                 Step::Listed(_) | Step::Bookmark { .. } => {}
-                Step::Unreadable(error) => tracing::warn!(%error, "a Description cannot be read and is left alone"),
+                Step::Unreadable(error) => {
+                    tracing::warn!(%error, "a Description cannot be read and is left alone");
+                }
                 Step::Failed { error, retry_in } => {
                     tracing::debug!(%error, ?retry_in, "the watch of Descriptions failed, trying again");
                 }
@@ -239,9 +241,7 @@ mod tests {
         }
     }
 
-    async fn heard(
-        events: &mut (impl Stream<Item = anyhow::Result<Event<Description>>> + Unpin),
-    ) -> String {
+    async fn heard(events: &mut (impl Stream<Item = anyhow::Result<Event<Description>>> + Unpin)) -> String {
         match events.next().await.unwrap().unwrap() {
             Event::Init => String::from("a list"),
             Event::Apply(description) => format!("now {}", description.name_any()),
@@ -275,7 +275,10 @@ mod tests {
         world.put("a", "two");
         world.parent.server.delete(DESCRIPTIONS, "a", "one");
         listed(&mut events).await;
-        assert_eq!((heard(&mut events).await, heard(&mut events).await), ("now two".into(), "gone one".into()));
+        assert_eq!(
+            (heard(&mut events).await, heard(&mut events).await),
+            ("now two".into(), "gone one".into())
+        );
     }
 
     #[tokio::test(start_paused = true)]

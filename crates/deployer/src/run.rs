@@ -75,7 +75,8 @@ pub fn push(
     let counters = Counters::register(metrics);
     lease::while_held(tasks, "deployer", leadership, move |term| {
         let feed = Feed::new(Arc::clone(&parent));
-        let (work, client, way) = (term.clone(), client.clone(), Way::Through(reach.clone(), Arc::clone(&feed)));
+        let (work, client, way) =
+            (term.clone(), client.clone(), Way::Through(reach.clone(), Arc::clone(&feed)));
         term.spawn("Descriptions of all clusters", async move { feed.run().await });
         let (options, counters) = (options.clone(), counters.clone());
         term.supervise("deployer's term", OnError::Restart, move || {

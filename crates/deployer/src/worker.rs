@@ -8,10 +8,7 @@ use std::{
 
 use api::apps::Description;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use kube::{
-    ResourceExt as _,
-    runtime::watcher::Event,
-};
+use kube::{ResourceExt as _, runtime::watcher::Event};
 use rand::RngExt as _;
 use runtime::{Backoff, Tasks};
 use tokio::{

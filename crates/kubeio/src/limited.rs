@@ -69,4 +69,23 @@ mod tests {
             assert!(late < Duration::from_millis(5), "request {number} came {late:?} late");
         }
     }
+
+    /// A way that opens when it is asked for.
+    struct Opening;
+
+    impl Transport for Opening {
+        fn send(&self, _: Request<Bytes>, _: Lane) -> BoxFuture<'_, Result<Response<Body>, Error>> {
+            Box::pin(std::future::ready(Err(Error::Unreachable("closed".into()))))
+        }
+
+        fn opened(&self) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn that_the_way_has_opened_is_passed_on() {
+        let limited = Limited::new(Arc::new(Opening), 10.0, 5);
+        assert_eq!(futures_util::FutureExt::now_or_never(limited.opened()), Some(()));
+    }
 }

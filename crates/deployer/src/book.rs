@@ -8,7 +8,11 @@ use std::{
 use api::{
     apps::{Deployer, Description, Feed},
     conditions,
-    names::deployer::{annotations, conditions::DELETION_HELD, reasons},
+    names::deployer::{
+        annotations,
+        conditions::{APPLIED, DELETION_HELD},
+        reasons,
+    },
 };
 use kube::ResourceExt as _;
 
@@ -46,6 +50,13 @@ impl Entry {
     /// Whether every object it refers to was read.
     pub(crate) fn is_whole(&self) -> bool {
         self.items.is_whole()
+    }
+
+    /// Whether its status says that everything of this generation is there.
+    pub(crate) fn is_deployed(&self) -> bool {
+        let status = self.description.status.as_ref();
+        let applied = status.and_then(|status| conditions::find(&status.conditions, APPLIED));
+        applied.is_some_and(|it| it.status == "True" && it.observed_generation == Some(self.generation()))
     }
 
     /// Whether somebody has confirmed the deletions that this generation asks for.

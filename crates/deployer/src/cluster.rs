@@ -28,6 +28,9 @@ use crate::{
 
 /// Status changes that come together are written together.
 const GATHER: Duration = Duration::from_secs(1);
+/// What passes by itself within this time is not told of what is deployed: a hub that begins anew has no tunnels yet, and
+/// would write to everything twice.
+const MAY_PASS: Duration = Duration::from_secs(20);
 /// Corrections of one object within a minute; whoever changes it more often is not followed at once.
 const CORRECTIONS: usize = 5;
 const MINUTE: Duration = Duration::from_mins(1);
@@ -72,6 +75,8 @@ pub(crate) struct Run {
     /// The generation all of which was looked at.
     pub(crate) finished: Option<i64>,
     pub(crate) troubles: BTreeMap<Key, Trouble>,
+    /// Since when nothing but what may pass by itself has been in the way.
+    pub(crate) waiting: Option<Instant>,
 }
 
 /// What is known of one object.
@@ -115,6 +120,17 @@ impl Work {
 
     pub(crate) fn one(key: Key) -> Self {
         Self { all: false, keys: [key].into() }
+    }
+}
+
+impl Run {
+    /// Whether what is in the way may pass before anybody needs to hear of it.
+    pub(crate) fn may_pass(&mut self, troubles: &[Trouble], now: Instant) -> bool {
+        if troubles.is_empty() || troubles.iter().any(|trouble| !trouble.passing) {
+            self.waiting = None;
+            return false;
+        }
+        now.duration_since(*self.waiting.get_or_insert(now)) < MAY_PASS
     }
 }
 

@@ -9,6 +9,7 @@ use api::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use jiff::Timestamp;
 use placement::order;
+use tokio::time::Instant;
 
 use crate::{
     apply::{self, Brought},
@@ -121,7 +122,8 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
     }
     let pruned = prune::leaving(cluster, &entry).await;
     let mut troubles = entry.items.troubles.clone();
-    {
+    troubles.extend(pruned.troubles.clone());
+    let may_pass = {
         let mut state = cluster.state.lock();
         let conflicts = entry.items.items.iter().filter_map(|item| state.book.conflict(&name, item));
         troubles.extend(conflicts.collect::<Vec<_>>());
@@ -133,9 +135,13 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
         troubles.extend(run.troubles.values().cloned());
         // What failed before and was not looked at now is looked at again, too.
         again.keys.extend(run.troubles.keys().cloned());
+        run.may_pass(&troubles, Instant::now())
+    };
+    let nothing_went = pruned.gone.is_empty() && pruned.settled.is_empty() && pruned.held.is_none();
+    if may_pass && nothing_went && entry.is_deployed() {
+        return Ok(Outcome::Again(again));
     }
     let failed_to_prune = !pruned.troubles.is_empty();
-    troubles.extend(pruned.troubles.clone());
     let entry = pruned.told(cluster, entry).await;
     let held = pruned.held.is_some();
     tell(cluster, &Entry { never_applied, ..entry.clone() }, troubles, pruned.held).await?;

@@ -593,6 +593,28 @@ async fn while_the_cluster_is_away_nothing_is_lost_and_afterwards_everything_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_passes_soon_is_not_told_of_what_is_deployed_and_what_lasts_is() {
+    let world = World::new();
+    world.parent.put(description("d", 0, &[map("a", "1")]));
+    world.until_phase("d", DescriptionPhase::Success).await;
+    world.rest().await;
+    world.parent.take_writes();
+    world.child.server.set_down(true);
+    let world = world.restart().await;
+    sleep(Duration::from_secs(10)).await;
+    world.child.server.set_down(false);
+    world.cluster.try_now();
+    world.rest().await;
+    assert_eq!(world.parent.take_writes(), 0);
+    world.child.server.set_down(true);
+    let world = world.restart().await;
+    world.until_phase("d", DescriptionPhase::Failure).await;
+    assert_eq!(world.parent.condition("d", "Applied").1, "ClusterUnreachable");
+    world.child.server.set_down(false);
+    world.until_phase("d", DescriptionPhase::Success).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn paused_or_frozen_nothing_is_changed_and_afterwards_everything_is_as_it_should_be() {
     let world = World::new();
     world.parent.put(description("d", 0, &[map("a", "1"), map("b", "1")]));

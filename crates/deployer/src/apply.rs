@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use api::names::{apps::owned_by_description, deployer::reasons};
+use kubeio::is_before;
 use placement::order::{Stage, stage};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use crate::{
     book::Entry,
     child::{Has, Kind},
-    cluster::{Cluster, Settled, State},
+    cluster::{Cluster, Settled, State, Work},
     item::Item,
     judge::{self, Verdict},
     status::Seen,
@@ -19,6 +20,9 @@ use crate::{
 
 /// How often a lost race is run again at once.
 const RACES: usize = 3;
+/// When an object is looked at that had changed before it was known what came of applying it. Not at once: a cluster that was
+/// set back has told of later states than it has.
+const OVERTAKEN: Duration = Duration::from_secs(1);
 
 /// An object is as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,7 +193,15 @@ fn keep(
     let mut state = cluster.state.lock();
     let known = state.tracked.entry(item.key.clone()).or_default();
     known.settled = Some(Settled { digest: item.digest.clone(), keeper: entry.name() });
-    known.seen = Some(Seen::of(live));
+    let seen = Seen::of(live);
+    let is_overtaken =
+        known.seen.as_ref().is_some_and(|told| is_before(&seen.resource_version, &told.resource_version));
+    if is_overtaken {
+        // A watch was faster than the answer, and does not say it again: that state has yet to be judged.
+        state.look(&entry.name(), Work::one(item.key.clone()), OVERTAKEN);
+    } else {
+        known.seen = Some(seen);
+    }
     Brought { written, drift }
 }
 

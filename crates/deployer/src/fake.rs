@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use api::{
@@ -21,7 +22,7 @@ use meta::{Status, StatusDetails};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use testkit::apiserver::ApiServer;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 use crate::parent::{NotWritten, Parent, Told, confirmed};
 
@@ -37,6 +38,8 @@ pub(crate) struct FakeChild {
     writes: Mutex<Vec<String>>,
     /// Writes to what has this in its path are answered so, and with a lack of a right reads are, too.
     refusal: Mutex<Option<(String, Status)>>,
+    /// So long answers about single objects are under way.
+    pub(crate) lag: Mutex<Duration>,
 }
 
 /// A path of one object: its resource, namespace and name.
@@ -65,6 +68,7 @@ impl FakeChild {
             applied: Mutex::default(),
             writes: Mutex::default(),
             refusal: Mutex::default(),
+            lag: Mutex::default(),
         })
     }
 
@@ -214,7 +218,9 @@ impl Transport for FakeChild {
             let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
             Some(Response::builder().status(code).body(body).unwrap())
         };
-        std::future::ready(answer.ok_or_else(|| Error::Unreachable("connection refused".into()))).boxed()
+        let lag = if about_one { *self.lag.lock() } else { Duration::ZERO };
+        let answer = answer.ok_or_else(|| Error::Unreachable("connection refused".into()));
+        sleep(lag).map(|()| answer).boxed()
     }
 }
 

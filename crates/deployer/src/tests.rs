@@ -593,6 +593,32 @@ async fn while_the_cluster_is_away_nothing_is_lost_and_afterwards_everything_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_happens_to_an_object_before_the_answer_to_its_apply_is_not_lost() {
+    let world = World::new();
+    world.parent.put(description("first", 0, &[web(&json!({ "replicas": 1 }))]));
+    world.until_phase("first", DescriptionPhase::Success).await;
+    world.rest().await;
+    let mut other = web(&json!({ "replicas": 1 }));
+    other["metadata"]["name"] = json!("other");
+    *world.child.lag.lock() = Duration::from_secs(1);
+    world.parent.put(description("d", 0, &[other]));
+    world.until("it is there", |world| world.child.get(DEPLOYMENTS, "other").is_some()).await;
+    world.child.change(DEPLOYMENTS, "other", |it| {
+        it["status"] = json!({ "replicas": 1 });
+        it["spec"]["replicas"] = json!(5);
+    });
+    world.until_phase("d", DescriptionPhase::Success).await;
+    world
+        .until("it is taken back", |world| {
+            world.child.get(DEPLOYMENTS, "other").unwrap()["spec"]["replicas"] == 1
+        })
+        .await;
+    world.rest().await;
+    let status = world.parent.get("d").unwrap().status.unwrap();
+    assert_eq!(status.manifest_statuses[0].observed_status, Some(json!({ "replicas": 1 })));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_passes_soon_is_not_told_of_what_is_deployed_and_what_lasts_is() {
     let world = World::new();
     world.parent.put(description("d", 0, &[map("a", "1")]));

@@ -44,7 +44,7 @@ pub use denial::denier;
 pub use direct::{Direct, Exchange};
 pub use discovery::{ApiResource, Discovered, Unavailable, discover};
 pub use error::Error;
-pub use follow::{FollowRequest, Follower, Step};
+pub use follow::{FollowRequest, Follower, Step, is_before};
 pub use limited::Limited;
 pub use list::{List, ListAt, ListRequest};
 pub use request::{get, status_of};

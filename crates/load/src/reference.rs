@@ -212,7 +212,7 @@ impl Reference<'_> {
     /// That everything is deployed (contract section 3.9).
     fn event(&self, name: &str) -> Value {
         json!({
-            "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": { "generateName": format!("{name}.") },
+            "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": { "generateName": format!("{name}-") },
             "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "reference",
             "reportingInstance": "reference", "type": "Normal", "action": "Deploy", "reason": "SuccessfullyDeployed",
             "note": "Everything is deployed.",

@@ -1,5 +1,6 @@
 //! What a stored checkpoint says: how far, of what, and made from what.
 
+use kubeio::is_before;
 use sha2::{Digest as _, Sha256};
 
 use crate::rules::Target;
@@ -77,11 +78,10 @@ fn digest(text: &str) -> String {
 
 /// The older of two resource versions; nothing if they cannot be compared.
 pub(crate) fn older<'a>(one: &'a str, other: &'a str) -> Option<&'a str> {
-    let number = |text: &str| text.parse::<u128>().ok();
-    if one == other {
+    if one == other || is_before(one, other) {
         return Some(one);
     }
-    Some(if number(one)? <= number(other)? { one } else { other })
+    is_before(other, one).then_some(other)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use api::{
     names::apps::labels::SUBSCRIPTION_UID,
 };
 use kube::Resource;
+use kubeio::is_before;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -65,13 +66,13 @@ struct Change<R> {
 /// Puts a record into its table; nothing if it is not newer than what is there.
 fn put<R: Record>(table: &mut Table<R>, record: R) -> Option<Change<R>> {
     let name = record.meta().name.clone();
-    let number = |meta: &Meta| meta.resource_version.parse::<u64>().ok();
     if let Some(there) = table.get(&name)
         && there.meta().uid == record.meta().uid
-        && let (Some(known), Some(new)) = (number(there.meta()), number(record.meta()))
-        && new <= known
     {
-        return None;
+        let (known, new) = (&there.meta().resource_version, &record.meta().resource_version);
+        if known == new || is_before(new, known) {
+            return None;
+        }
     }
     let now = Arc::new(record);
     let before = table.insert(name, Arc::clone(&now));

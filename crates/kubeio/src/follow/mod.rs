@@ -300,8 +300,9 @@ impl Follower {
     }
 }
 
-/// Whether a resource version is older than another, if they can be compared: where both are numbers.
-fn is_before(version: &str, other: &str) -> bool {
+/// Whether a resource version of an object is older than another, if they can be compared: where both are numbers, as those of
+/// Kubernetes' own API servers are.
+pub fn is_before(version: &str, other: &str) -> bool {
     let digits = |text: &str| {
         let number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
         number.then(|| text.trim_start_matches('0').to_owned())

@@ -33,13 +33,14 @@ pub(crate) struct Brought {
     pub(crate) drift: Option<String>,
 }
 
-/// Brings an object into the cluster, if it is not there as it is to be. `new` says that it was never applied for this
-/// Description: then nothing is to be learnt from how it is there, unless fields of it may be others'.
+/// Brings an object into the cluster, if it is not there as it is to be. `unread` says that nothing is to be learnt from how it
+/// is there, unless fields of it may be others': it was never applied for this Description, or is known to be there as it
+/// was applied before.
 pub(crate) async fn bring(
     cluster: &Arc<Cluster>,
     entry: &Entry,
     item: &Item,
-    new: bool,
+    unread: bool,
 ) -> Result<Brought, Trouble> {
     let kind = match cluster.child.kind(&item.feed.api_version, &item.feed.kind).await {
         Ok(Has::Yes(kind)) => kind,
@@ -55,7 +56,7 @@ pub(crate) async fn bring(
     let mut tries = 0;
     loop {
         tries += 1;
-        let unread = new && tries == 1 && !judge::may_be_shared(item);
+        let unread = unread && tries == 1 && !judge::may_be_shared(item);
         match once(cluster, entry, item, &kind, unread).await {
             Ok(brought) => return brought,
             Err(Refusal::Raced) if tries < RACES => {}

@@ -26,8 +26,10 @@ use crate::{
     trouble::Trouble,
 };
 
-/// Status changes that come together are written together.
-const GATHER: Duration = Duration::from_secs(1);
+/// Status changes that come together are written together: the first ones soon, those of a long rollout once a second.
+const GATHER: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+/// After so long without a change the next one is a first one.
+const QUIET: Duration = Duration::from_secs(10);
 /// What passes by itself within this time is not told of what is deployed: a hub that begins anew has no tunnels yet, and
 /// would write to everything twice.
 const MAY_PASS: Duration = Duration::from_secs(20);
@@ -77,6 +79,8 @@ pub(crate) struct Run {
     pub(crate) troubles: BTreeMap<Key, Trouble>,
     /// Since when nothing but what may pass by itself has been in the way.
     pub(crate) waiting: Option<Instant>,
+    /// When its status was written last, and how long the next one waits for more.
+    told: Option<(Instant, Duration)>,
 }
 
 /// What is known of one object.
@@ -131,6 +135,19 @@ impl Run {
             return false;
         }
         now.duration_since(*self.waiting.get_or_insert(now)) < MAY_PASS
+    }
+
+    /// How long a change of the status waits for others.
+    fn gathers(&self, now: Instant) -> Duration {
+        let lately = self.told.filter(|(when, _)| now.duration_since(*when) < QUIET);
+        lately.map_or(GATHER[0], |(_, wait)| wait)
+    }
+
+    /// The status is written now.
+    pub(crate) fn tells(&mut self, now: Instant) {
+        let lately = self.told.is_some_and(|(when, _)| now.duration_since(when) < QUIET);
+        let wait = if lately { self.gathers(now) * 2 } else { GATHER[0] };
+        self.told = Some((now, wait.min(GATHER[1])));
     }
 }
 
@@ -260,7 +277,8 @@ impl Cluster {
         }
         if shows {
             for name in wanting {
-                state.look(&name, Work::default(), GATHER);
+                let wait = state.runs.entry(name.clone()).or_default().gathers(Instant::now());
+                state.look(&name, Work::default(), wait);
             }
         }
         drop(state);

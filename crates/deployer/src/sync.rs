@@ -93,8 +93,9 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
     never_applied.extend(broken.map(|item| item.feed.clone()));
     again.keys.extend(refused.iter().cloned());
     // While the mode changes, another deployer may have taken everything away since the Description was listed here.
-    // What was just written to was there.
-    if new.is_empty() && entry.items.items.iter().any(|item| is_due(cluster, &name, item, work)) {
+    // What was just written to was there, and so was what has just become another.
+    let is_fresh = !new.is_empty() || (work.all && is_changed(cluster, &entry));
+    if !is_fresh && entry.items.items.iter().any(|item| is_due(cluster, &name, item, work)) {
         cluster.parent.confirm(&entry.description).await?;
     }
     for stage in order::stages(&entry.items.items.iter().map(|item| item.feed.clone()).collect::<Vec<_>>()) {
@@ -103,12 +104,13 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
         let now: Vec<&Item> = now.collect();
         let (cluster, entry, new) = (cluster, &entry, &new);
         // How many requests are under way is the child's business.
-        let mut brought: FuturesUnordered<_> =
-            now.into_iter()
-                .map(|item| async move {
-                    (item, apply::bring(cluster, entry, item, new.contains(&item.key)).await)
-                })
-                .collect();
+        let mut brought: FuturesUnordered<_> = now
+            .into_iter()
+            .map(|item| async move {
+                let unread = new.contains(&item.key) || is_another(cluster, entry, item);
+                (item, apply::bring(cluster, entry, item, unread).await)
+            })
+            .collect();
         while let Some((item, result)) = brought.next().await {
             if let Err(trouble) = &result {
                 again.keys.insert(item.key.clone());
@@ -147,6 +149,23 @@ async fn bring(cluster: &Arc<Cluster>, entry: Entry, work: &Work) -> Result<Outc
     tell(cluster, &Entry { never_applied, ..entry.clone() }, troubles, pruned.held).await?;
     let done = again.keys.is_empty() && !failed_to_prune && !held && entry.is_whole();
     Ok(if done { Outcome::Done } else { Outcome::Again(again) })
+}
+
+/// Whether a Description that was looked at here before has changed since.
+fn is_changed(cluster: &Cluster, entry: &Entry) -> bool {
+    let state = cluster.state.lock();
+    let finished = state.runs.get(&entry.name()).and_then(|run| run.finished);
+    finished.is_some_and(|generation| generation != entry.generation())
+}
+
+/// Whether an item that is there, and heard of, as this Description wanted it is to be another now.
+fn is_another(cluster: &Cluster, entry: &Entry, item: &Item) -> bool {
+    let state = cluster.state.lock();
+    let Some(known) = state.tracked.get(&item.key) else { return false };
+    let is_followed = known.kind.as_ref().is_some_and(|kind| state.followed.contains(kind));
+    let settled = known.settled.as_ref();
+    let is_ours = settled.is_some_and(|it| it.keeper == entry.name() && it.digest != item.digest);
+    is_followed && known.seen.is_some() && is_ours
 }
 
 /// Whether an item has to be looked at now: it is asked for, or has not been brought there as it is.
@@ -318,6 +337,9 @@ async fn tell(
     };
     if next == before {
         return Ok(());
+    }
+    if let Some(run) = cluster.state.lock().runs.get_mut(&entry.name()) {
+        run.tells(Instant::now());
     }
     let description = cluster.parent.write_status(&entry.description, &next).await?;
     known(cluster, entry.clone(), description);

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Reports of many clusters that come together are summed together.
-const SUM_AFTER: Duration = Duration::from_millis(500);
+const SUM_AFTER: Duration = Duration::from_millis(250);
 /// So long a Content stays that nobody refers to any more: somebody may be about to.
 const IDLE: Duration = Duration::from_mins(5);
 /// How many uids of deleted objects are remembered.

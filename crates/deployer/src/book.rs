@@ -17,7 +17,6 @@ use api::{
 use kube::ResourceExt as _;
 
 use crate::{
-    contents,
     item::{self, Item, Items, Key},
     trouble::Trouble,
 };
@@ -119,7 +118,7 @@ impl Book {
             };
             matters(&before.description) == matters(&description)
         });
-        let is_filled = contents::missing(&description).next().is_none();
+        let is_filled = item::missing(&description).next().is_none();
         let more = is_filled && before.is_some_and(|before| !before.is_whole());
         if same
             && !more

@@ -8,7 +8,7 @@ use k8s_openapi::ByteString;
 use kube::{Api, Client, runtime::watcher::Event};
 use moka::future::Cache;
 
-use crate::{book::Book, cluster::Cluster};
+use crate::{book::Book, cluster::Cluster, item::missing};
 
 /// What is kept of what was read, in bytes: many Descriptions hold the same.
 const KEPT: u64 = 8 << 20;
@@ -46,21 +46,10 @@ impl Contents {
     }
 }
 
-/// Whether no object stands in a place of a Description.
-pub(crate) fn is_nothing(place: &ByteString) -> bool {
-    place.0.trim_ascii().is_empty()
-}
-
-/// The references of a Description in whose place nothing stands yet.
-pub(crate) fn missing(description: &Description) -> impl Iterator<Item = &ContentReference> {
-    let raw = &description.spec.raw;
-    description.spec.contents.iter().filter(|reference| raw.get(reference.place()).is_some_and(is_nothing))
-}
-
 /// Puts the objects that a Description refers to into their places, as far as they can be read.
 pub(crate) async fn fill(cluster: &Cluster, description: &mut Description) {
-    let missing: Vec<ContentReference> = missing(description).cloned().collect();
-    let read = stream::iter(missing).map(async |reference| {
+    let places: Vec<ContentReference> = missing(description).cloned().collect();
+    let read = stream::iter(places).map(async |reference| {
         let found = cluster.parent.content(&reference.namespace, &reference.name).await;
         (reference.place(), found)
     });

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use api::{
-    apps::{DescriptionSpec, Feed},
+    apps::{ContentReference, Description, DescriptionSpec, Feed},
     names::{
         apps::annotations::{KUBECTL_LAST_APPLIED, LAST_APPLIED, OWNED_BY_DESCRIPTION},
         deployer::{annotations, labels, reasons},
@@ -13,10 +13,11 @@ use base64::{
     Engine as _, alphabet,
     engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
+use k8s_openapi::ByteString;
 use placement::fingerprint::fingerprint;
 use serde_json::{Map, Value, json};
 
-use crate::{contents, trouble::Trouble};
+use crate::trouble::Trouble;
 
 /// Base64 as the API server reads it: it does not look at the bits that are left over at the end.
 const READ: GeneralPurpose = GeneralPurpose::new(
@@ -111,7 +112,7 @@ pub(crate) fn read(spec: &DescriptionSpec, most: usize) -> Items {
             break;
         }
         let apart = || spec.contents.iter().find(|reference| reference.place() == at);
-        if let Some(reference) = contents::is_nothing(raw).then(apart).flatten() {
+        if let Some(reference) = is_nothing(raw).then(apart).flatten() {
             let why = format!(
                 "object {at} is in the Content {}/{} of the parent, which cannot be read; it is tried again, and nothing is \
                  taken away meanwhile",
@@ -183,6 +184,17 @@ fn no_bytes(object: &Value) -> Option<String> {
         "{field}.{key} is not base64; encode it, or write it as it is in {text}, in the template or in the override that sets \
          it. What runs of it stays as it is"
     ))
+}
+
+/// Whether no object stands in a place of a Description.
+fn is_nothing(place: &ByteString) -> bool {
+    place.0.trim_ascii().is_empty()
+}
+
+/// The references of a Description in whose place nothing stands yet.
+pub(crate) fn missing(description: &Description) -> impl Iterator<Item = &ContentReference> {
+    let raw = &description.spec.raw;
+    description.spec.contents.iter().filter(|reference| raw.get(reference.place()).is_some_and(is_nothing))
 }
 
 impl Item {
@@ -270,8 +282,6 @@ fn remove_keys(metadata: &mut Map<String, Value>, field: &str, keys: &[&str]) {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::ByteString;
-
     use super::*;
 
     fn spec(objects: &[&str]) -> DescriptionSpec {

@@ -18,7 +18,7 @@ use crate::{
     cluster::{Cluster, Work},
     contents,
     counters::Counted,
-    item::{Item, Key, title},
+    item::{Item, Key, missing, title},
     parent::{NotWritten, Told, has_finalizer},
     prune,
     status::{self, Facts},
@@ -76,7 +76,7 @@ pub(crate) async fn sync(cluster: &Arc<Cluster>, name: &str, work: Work) -> Outc
 async fn again(cluster: &Cluster, entry: Entry) -> Entry {
     let mut description = Description::clone(&entry.description);
     contents::fill(cluster, &mut description).await;
-    if contents::missing(&description).next().is_none() {
+    if missing(&description).next().is_none() {
         cluster.put(description);
     }
     cluster.entry(&entry.name()).unwrap_or(entry)

@@ -21,7 +21,7 @@ use kubeio::{Body, Error, Lane, Transport};
 use meta::{Status, StatusDetails};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use testkit::apiserver::ApiServer;
+use testkit::{apiserver::ApiServer, apply::applied};
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::parent::{NotWritten, Parent, Told, confirmed};
@@ -147,9 +147,7 @@ impl FakeChild {
         }
         let live = self.get_in(&of, &namespace, &name);
         let before = self.applied.lock().get(path).cloned().unwrap_or_default();
-        let mut next = live.clone().unwrap_or_else(|| json!({}));
-        forget(&mut next, &before, &body);
-        merge(&mut next, &body);
+        let mut next = applied(live.clone().unwrap_or_else(|| json!({})), &before, &body);
         // What servers do: set what is left open, and write some things in a way of their own.
         if of == DEPLOYMENTS && next["spec"]["strategy"].is_null() {
             next["spec"]["strategy"] = json!({ "type": "RollingUpdate" });
@@ -172,34 +170,6 @@ impl FakeChild {
             let metadata = &object["metadata"];
             metadata["name"] == name && metadata["namespace"].as_str().unwrap_or_default() == namespace
         })
-    }
-}
-
-/// Takes out of `object` what was applied `before` and is not any more.
-fn forget(object: &mut Value, before: &Value, now: &Value) {
-    let (Value::Object(fields), Value::Object(before)) = (object, before) else { return };
-    for (key, value) in before {
-        match (fields.get_mut(key), now.get(key)) {
-            (Some(_), None) => {
-                fields.remove(key);
-            }
-            (Some(inner), Some(now)) => forget(inner, value, now),
-            (None, _) => {}
-        }
-    }
-}
-
-fn merge(object: &mut Value, patch: &Value) {
-    match patch {
-        Value::Object(fields) => {
-            if !object.is_object() {
-                *object = json!({});
-            }
-            for (key, value) in fields {
-                merge(&mut object[key], value);
-            }
-        }
-        other => *object = other.clone(),
     }
 }
 

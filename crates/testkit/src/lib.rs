@@ -2,6 +2,7 @@
 //!
 //! * [`admin`]: a real cluster that a test is given.
 //! * [`apiserver`]: an API server that fails as it is told, in memory or over HTTP/2.
+//! * [`apply`]: what comes of applying an object.
 //! * [`charts`]: a repository and a registry of Helm charts.
 //! * [`compare`]: whether what is stored is what is there.
 //! * [`link`]: connections that lose, hold back or cut bytes.
@@ -11,6 +12,7 @@
 
 pub mod admin;
 pub mod apiserver;
+pub mod apply;
 pub mod charts;
 pub mod compare;
 pub mod link;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use testkit::apply::applied;
 
 /// A resource that every simulated cluster has.
 #[derive(Debug)]
@@ -140,11 +141,8 @@ impl Objects {
         let before = self.stored.get(place);
         let read = |json: &Bytes| serde_json::from_slice::<Value>(json).unwrap_or_default();
         let live = before.map(|stored| read(&stored.object));
-        let mut object = live.clone().unwrap_or_else(|| json!({}));
-        if let Some(stored) = before {
-            forget(&mut object, &read(&stored.applied), body);
-        }
-        merge(&mut object, body);
+        let last = before.map(|stored| read(&stored.applied)).unwrap_or_default();
+        let mut object = applied(live.clone().unwrap_or_else(|| json!({})), &last, body);
         let version = self.version + 1;
         complete(&mut object, live.as_ref(), place, version);
         if live.as_ref().is_some_and(|live| is_same(live, &object)) {
@@ -269,35 +267,6 @@ fn is_same(one: &Value, other: &Value) -> bool {
         value
     };
     plain(one) == plain(other)
-}
-
-/// Takes out of `object` what was applied `before` and is not any more.
-fn forget(object: &mut Value, before: &Value, now: &Value) {
-    let (Value::Object(fields), Value::Object(before)) = (object, before) else { return };
-    for (key, value) in before {
-        match (fields.get_mut(key), now.get(key)) {
-            (Some(_), None) => {
-                fields.remove(key);
-            }
-            (Some(inner), Some(now)) => forget(inner, value, now),
-            (None, _) => {}
-        }
-    }
-}
-
-/// Sets what `patch` has; lists as a whole.
-fn merge(object: &mut Value, patch: &Value) {
-    match patch {
-        Value::Object(fields) => {
-            if !object.is_object() {
-                *object = json!({});
-            }
-            for (key, value) in fields {
-                merge(&mut object[key], value);
-            }
-        }
-        other => *object = other.clone(),
-    }
 }
 
 #[cfg(test)]

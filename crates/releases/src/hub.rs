@@ -1,6 +1,6 @@
 //! The hub's part: Descriptions of charts become HelmReleases, and each cluster gets the credentials it needs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use api::{
     apps::{Deployer, Description, HelmChart, HelmRelease},
@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use crate::{
     credentials,
     describe::{self, Unreadable},
-    queue::Queue,
+    watched::{News, Watched, key},
 };
 
 /// Keeps the HelmReleases of all Descriptions of charts as those want them, and the status of the Descriptions as that of their
@@ -48,49 +48,26 @@ pub async fn describe(client: Client, parallelism: usize, hub: &str) -> anyhow::
     let descriptions = readable::<Description>(Api::all(client.clone()), config.clone()).default_backoff();
     let releases = readable::<HelmRelease>(Api::all(client), config).default_backoff();
     let (mut descriptions, mut releases) = (std::pin::pin!(descriptions), std::pin::pin!(releases));
-    let mut known: HashMap<Key, Description> = HashMap::new();
-    let (mut queue, mut shown) = (Queue::default(), None::<HashSet<Key>>);
+    let mut charts = Watched::new(news);
     let mut running: FuturesUnordered<BoxFuture<'_, (String, bool)>> = FuturesUnordered::new();
     loop {
         while running.len() < parallelism.max(1)
-            && let Some(name) = queue.take()
+            && let Some((name, description)) = charts.take()
         {
-            match known.get(&name).cloned() {
-                Some(description) => {
-                    running.push(async move { (name, hub.round(description).await) }.boxed());
-                }
-                None => queue.forget(&name),
-            }
+            running.push(async move { (name, hub.round(description).await) }.boxed());
         }
-        let next = queue.next().filter(|_| running.len() < parallelism.max(1));
+        let next = charts.queue.next().filter(|_| running.len() < parallelism.max(1));
         tokio::select! {
-            event = descriptions.next() => match event {
-                Some(Ok(Event::Init)) => shown = Some(HashSet::new()),
-                Some(Ok(Event::InitApply(description))) => {
-                    shown.get_or_insert_default().insert(key(&description));
-                    take_in(&mut known, &mut queue, description);
+            event = descriptions.next() => {
+                if let Some(gone) = charts.hear(event)? {
+                    hub.given.lock().remove(&gone.uid().unwrap_or_default());
                 }
-                Some(Ok(Event::InitDone)) => {
-                    let shown = shown.take().unwrap_or_default();
-                    known.retain(|name, _| shown.contains(name));
-                }
-                Some(Ok(Event::Apply(description))) => take_in(&mut known, &mut queue, description),
-                Some(Ok(Event::Delete(description))) => {
-                    known.remove(&key(&description));
-                    queue.forget(&key(&description));
-                    hub.given.lock().remove(&description.uid().unwrap_or_default());
-                }
-                Some(Err(error)) => tracing::debug!(%error, "the watch of Descriptions failed, trying again"),
-                None => anyhow::bail!("the watch of Descriptions ended"),
-            },
+            }
             event = releases.next() => match event {
                 Some(Ok(Event::InitApply(release) | Event::Apply(release) | Event::Delete(release))) => {
                     let namespace = release.namespace().unwrap_or_default();
                     for owner in release.owner_references() {
-                        let name = format!("{namespace}/{}", owner.name);
-                        if known.contains_key(&name) {
-                            queue.now(&name);
-                        }
+                        charts.look(&format!("{namespace}/{}", owner.name));
                     }
                 }
                 Some(Ok(Event::Init | Event::InitDone)) => {}
@@ -98,9 +75,9 @@ pub async fn describe(client: Client, parallelism: usize, hub: &str) -> anyhow::
                 None => anyhow::bail!("the watch of HelmReleases ended"),
             },
             Some((name, is_done)) = running.next(), if !running.is_empty() => {
-                queue.ended(&name);
+                charts.queue.ended(&name);
                 if !is_done {
-                    queue.again(&name);
+                    charts.queue.again(&name);
                 }
             }
             () = crate::run::until(next), if next.is_some() => {}
@@ -108,28 +85,16 @@ pub async fn describe(client: Client, parallelism: usize, hub: &str) -> anyhow::
     }
 }
 
-/// Namespace and name.
-type Key = String;
-
-fn key(description: &Description) -> Key {
-    format!("{}/{}", description.namespace().unwrap_or_default(), description.name_any())
-}
-
-/// Takes in a Description of charts as it is now.
-fn take_in(known: &mut HashMap<Key, Description>, queue: &mut Queue, description: Description) {
-    let name = key(&description);
+/// A Description of charts is looked at if anything but its status is new.
+fn news(before: Option<&Description>, description: &Description) -> News {
     if description.spec.deployer != Deployer::Helm {
-        known.remove(&name);
-        return;
+        return News::NotOurs;
     }
     let of = |one: &Description| {
         (one.uid(), one.metadata.generation, one.metadata.deletion_timestamp.is_some(), one.is_paused())
     };
-    let is_new = known.get(&name).is_none_or(|before| of(before) != of(&description));
-    known.insert(name.clone(), description);
-    if is_new {
-        queue.now(&name);
-    }
+    let is_new = before.is_none_or(|before| of(before) != of(description));
+    if is_new { News::Look } else { News::Nothing }
 }
 
 struct Hub {

@@ -12,7 +12,7 @@
 //! HelmReleases of Descriptions.
 //!
 //! Pure: `describe`, `plan` (what has to be done), `status`, `trouble` (what a failure means for people), `wanted`. Rounds: `round`.
-//! Tasks: `crew`, `queue`. Ways out: `access`, `credentials`, `crds`, `parent`, and the crate `helm`.
+//! Tasks: `crew`, `watched`, `queue`. Ways out: `access`, `credentials`, `crds`, `parent`, and the crate `helm`.
 //!
 //! * What is as it is wanted is left alone: a release is compared by chart, version and values. Where the version is a range or
 //!   not set, what was found for this generation of the HelmRelease stays.
@@ -41,6 +41,7 @@ mod status;
 mod trouble;
 mod verify;
 mod wanted;
+mod watched;
 
 pub use access::{Access, NoAccess, Own, Way};
 pub use crew::{pull, push};

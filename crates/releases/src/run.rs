@@ -1,19 +1,13 @@
 //! Follows the HelmReleases of one dedicated namespace.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use api::apps::HelmRelease;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use helm::Helm;
 use kube::{
     Api, Client, ResourceExt as _,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+    runtime::{WatchStreamExt as _, watcher},
 };
 use runtime::watch::readable;
 use tokio::sync::watch;
@@ -21,8 +15,8 @@ use tokio::sync::watch;
 use crate::{
     access::Access,
     parent::Parent,
-    queue::Queue,
     round::{Outcome, Worker},
+    watched::{News, Watched},
 };
 
 /// Where and how HelmReleases are followed.
@@ -81,49 +75,27 @@ pub async fn follow(
     let events =
         readable::<HelmRelease>(Api::namespaced(parent, &options.namespace), config).default_backoff();
     let mut events = std::pin::pin!(events);
-    let (mut known, mut queue) = (HashMap::new(), Queue::default());
-    let mut shown: Option<HashSet<String>> = None;
+    let mut releases = Watched::new(news);
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < options.parallelism.max(1)
-            && let Some(name) = queue.take()
+            && let Some((name, release)) = releases.take()
         {
-            if let Some(release) = known.get(&name).cloned() {
-                running.push(async move { (name, worker.round(release).await) });
-            } else {
-                queue.forget(&name);
-            }
+            running.push(async move { (name, worker.round(release).await) });
         }
         let is_full = running.len() >= options.parallelism.max(1);
-        let next = queue.next().filter(|_| !is_full);
+        let next = releases.queue.next().filter(|_| !is_full);
         tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(Event::Init)) => shown = Some(HashSet::new()),
-                Some(Ok(Event::InitApply(release))) => {
-                    shown.get_or_insert_default().insert(release.name_any());
-                    take_in(&mut known, &mut queue, release);
-                }
-                Some(Ok(Event::InitDone)) => {
-                    let shown = shown.take().unwrap_or_default();
-                    known.retain(|name, _| shown.contains(name));
-                }
-                Some(Ok(Event::Apply(release))) => take_in(&mut known, &mut queue, release),
-                Some(Ok(Event::Delete(release))) => {
-                    known.remove(&release.name_any());
-                    queue.forget(&release.name_any());
-                }
-                Some(Err(error)) => tracing::debug!(%error, "the watch of HelmReleases failed, trying again"),
-                None => anyhow::bail!("the watch of HelmReleases ended"),
-            },
+            event = events.next() => drop(releases.hear(event)?),
             Some((name, outcome)) = running.next(), if !running.is_empty() => {
-                queue.ended(&name);
+                releases.queue.ended(&name);
                 match outcome {
                     Outcome::Done => {}
-                    Outcome::Again => queue.again(&name),
-                    Outcome::After(pause) => queue.after(&name, pause),
+                    Outcome::Again => releases.queue.again(&name),
+                    Outcome::After(pause) => releases.queue.after(&name, pause),
                 }
             }
-            Ok(()) = halts.changed() => queue.all_now(),
+            Ok(()) = halts.changed() => releases.queue.all_now(),
             () = until(next), if next.is_some() => {}
         }
     }
@@ -136,15 +108,11 @@ pub(crate) async fn until(due: Option<tokio::time::Instant>) {
     }
 }
 
-/// Takes in a HelmRelease as it is now; it is looked at if anything but its status and our own notes is new.
-fn take_in(known: &mut HashMap<String, HelmRelease>, queue: &mut Queue, release: HelmRelease) {
+/// A HelmRelease is looked at if anything but its status and our own notes is new.
+fn news(before: Option<&HelmRelease>, release: &HelmRelease) -> News {
     let matters = |release: &HelmRelease| {
         (release.uid(), release.metadata.generation, release.metadata.deletion_timestamp.is_some())
     };
-    let name = release.name_any();
-    let is_new = known.get(&name).is_none_or(|before| matters(before) != matters(&release));
-    known.insert(name.clone(), release);
-    if is_new {
-        queue.now(&name);
-    }
+    let is_new = before.is_none_or(|before| matters(before) != matters(release));
+    if is_new { News::Look } else { News::Nothing }
 }

@@ -1,7 +1,5 @@
 //! Whether the charts of HelmCharts are in their repositories.
 
-use std::collections::{HashMap, HashSet};
-
 use api::{
     apps::{ChartPhase, HelmChart, HelmChartStatus},
     names::helm::reasons,
@@ -11,15 +9,16 @@ use helm::{Error, Helm};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{Patch, PatchParams},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+    runtime::{WatchStreamExt as _, watcher},
 };
 use runtime::{events::Events, watch::readable};
 use serde_json::json;
 
-use crate::{credentials, queue::Queue, trouble::Trouble};
+use crate::{
+    credentials,
+    trouble::Trouble,
+    watched::{News, Watched, key},
+};
 
 /// Looks at every HelmChart of the parent when it is new or changed, and again after a while as long as its chart is not there.
 /// At most `parallelism` at a time, `hub` is the namespace of the hub, which stands in what is told of missing rights.
@@ -36,42 +35,21 @@ pub async fn verify(client: Client, helm: Helm, parallelism: usize, hub: &str) -
     let config = watcher::Config::default().timeout(240);
     let events = readable::<HelmChart>(Api::all(client), config).default_backoff();
     let mut events = std::pin::pin!(events);
-    let mut known: HashMap<String, HelmChart> = HashMap::new();
-    let (mut queue, mut shown) = (Queue::default(), None::<HashSet<String>>);
+    let mut charts = Watched::new(news);
     let mut running: FuturesUnordered<BoxFuture<'_, (String, bool)>> = FuturesUnordered::new();
     loop {
         while running.len() < parallelism.max(1)
-            && let Some(name) = queue.take()
+            && let Some((name, chart)) = charts.take()
         {
-            match known.get(&name).cloned() {
-                Some(chart) => running.push(async move { (name, verifier.look(&chart).await) }.boxed()),
-                None => queue.forget(&name),
-            }
+            running.push(async move { (name, verifier.look(&chart).await) }.boxed());
         }
-        let next = queue.next().filter(|_| running.len() < parallelism.max(1));
+        let next = charts.queue.next().filter(|_| running.len() < parallelism.max(1));
         tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(Event::Init)) => shown = Some(HashSet::new()),
-                Some(Ok(Event::InitApply(chart))) => {
-                    shown.get_or_insert_default().insert(key(&chart));
-                    take_in(&mut known, &mut queue, chart);
-                }
-                Some(Ok(Event::InitDone)) => {
-                    let shown = shown.take().unwrap_or_default();
-                    known.retain(|name, _| shown.contains(name));
-                }
-                Some(Ok(Event::Apply(chart))) => take_in(&mut known, &mut queue, chart),
-                Some(Ok(Event::Delete(chart))) => {
-                    known.remove(&key(&chart));
-                    queue.forget(&key(&chart));
-                }
-                Some(Err(error)) => tracing::debug!(%error, "the watch of HelmCharts failed, trying again"),
-                None => anyhow::bail!("the watch of HelmCharts ended"),
-            },
+            event = events.next() => drop(charts.hear(event)?),
             Some((name, is_there)) = running.next(), if !running.is_empty() => {
-                queue.ended(&name);
+                charts.queue.ended(&name);
                 if !is_there {
-                    queue.again(&name);
+                    charts.queue.again(&name);
                 }
             }
             () = crate::run::until(next), if next.is_some() => {}
@@ -79,20 +57,12 @@ pub async fn verify(client: Client, helm: Helm, parallelism: usize, hub: &str) -
     }
 }
 
-fn key(chart: &HelmChart) -> String {
-    format!("{}/{}", chart.namespace().unwrap_or_default(), chart.name_any())
-}
-
-/// Takes in a HelmChart as it is now; it is looked at if its spec is new. One that was found is so until then.
-fn take_in(known: &mut HashMap<String, HelmChart>, queue: &mut Queue, chart: HelmChart) {
-    let name = key(&chart);
+/// A HelmChart is looked at if its spec is new. One that was found is so until then.
+fn news(before: Option<&HelmChart>, chart: &HelmChart) -> News {
     let of = |chart: &HelmChart| (chart.uid(), chart.metadata.generation);
-    let is_new = known.get(&name).is_none_or(|before| of(before) != of(&chart));
+    let is_new = before.is_none_or(|before| of(before) != of(chart));
     let is_deleting = chart.metadata.deletion_timestamp.is_some();
-    known.insert(name.clone(), chart);
-    if is_new && !is_deleting {
-        queue.now(&name);
-    }
+    if is_new && !is_deleting { News::Look } else { News::Nothing }
 }
 
 struct Verifier<'a> {

@@ -1,4 +1,4 @@
-//! The client for other people's clusters: discovery, and raw lists and watches over HTTP/2.
+//! The client for other people's clusters: discovery, raw lists and watches, and single writes, over HTTP/2.
 //!
 //! ```text
 //! Follower (list, watch, resume, relist) ─► List, Watch ─► Transport ─► Direct ══ HTTP/2 ══ API server
@@ -10,15 +10,16 @@
 //! * [`ClusterAccess`]: where a cluster is and how it is entered, from values or from a kubeconfig.
 //! * [`discover`]: what a cluster has.
 //! * [`List`], [`Watch`]: objects as bytes, one after the other, as they arrive.
-//! * [`Follower`]: one resource from now on, for ever.
+//! * [`Follower`]: one resource from now on, for ever. [`is_before`] compares resource versions.
+//! * [`Write`], [`call`]: one write of one object, and its whole answer.
 //!
 //! Everything is pulled: nothing is read from a cluster before its caller asks for the next step, beyond the window
 //! of the stream (256 KiB). So a slow caller slows the cluster's answer and nothing else, and memory is one object and
 //! one window for each request.
 //!
-//! Deliberately absent: decoding of objects (bytes in, bytes out), writing, caches, and any knowledge of Clusterway's
-//! own kinds. Streaming lists (`sendInitialEvents`) are not used: a list is cut into items while it arrives, so they
-//! would save this side nothing, and servers differ in whether they work.
+//! Deliberately absent: decoding of objects (bytes in, bytes out), caches, and any knowledge of Clusterway's own kinds.
+//! Streaming lists (`sendInitialEvents`) are not used: a list is cut into items while it arrives, so they would save this side
+//! nothing, and servers differ in whether they work.
 
 mod access;
 mod denial;

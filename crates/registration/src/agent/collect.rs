@@ -108,7 +108,7 @@ async fn cidrs(child: &Client) -> kube::Result<Cidrs> {
     Ok(found)
 }
 
-/// What is read of a Pod. All of it would be half a megabyte of program.
+/// What is read of a Pod. To decode all of it would make the agent larger.
 type Commands = Object<Spec, NotUsed>;
 
 #[derive(Debug, Clone, Deserialize)]
